@@ -1,0 +1,50 @@
+package api
+
+import (
+	"context"
+	"errors"
+
+	contract "wafleet/shared/api"
+	"wafleet/shared/message"
+	"wafleet/shared/phone"
+)
+
+// SendMessage accepts a text message, as the predecessor did.
+func (a *API) SendMessage(ctx context.Context, r contract.SendMessageRequestObject) (contract.SendMessageResponseObject, error) {
+	companyID, err := a.companyFor(ctx, r.Body.CompanyID)
+	if err != nil {
+		return nil, err
+	}
+	to, err := phone.Normalize(r.Body.Phone)
+	if err != nil {
+		return nil, invalid("phone", "phone: "+err.Error())
+	}
+	content := message.Content{Kind: message.Text, Text: r.Body.Message}
+	if err := content.Validate(); err != nil {
+		return nil, invalid("message", err.Error())
+	}
+	if err := checkIdempotencyKey(r.Params.IdempotencyKey); err != nil {
+		return nil, err
+	}
+	accepted, err := a.accept(ctx, outgoing{company: companyID, to: to, content: content, key: r.Params.IdempotencyKey})
+	if err != nil {
+		a.counts.accept(resultOf(err))
+		return nil, err
+	}
+	a.counts.accept(accepted.result())
+	return contract.SendMessage200JSONResponse{
+		Body: contract.SendResponse{
+			Success: true, Message: "Message sent successfully",
+			Data: contract.AcceptedSend{MessageID: accepted.messageID, Status: contract.MessageStatusAccepted},
+		},
+		Headers: contract.SendMessage200ResponseHeaders{IdempotentReplayed: replayedHeader(accepted.replayed)},
+	}, nil
+}
+
+// resultOf is the metric's label for a send that was not accepted.
+func resultOf(err error) string {
+	if errors.Is(err, context.Canceled) {
+		return "client_gone"
+	}
+	return string(classify(err).Code)
+}

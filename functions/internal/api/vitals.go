@@ -1,0 +1,121 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"wafleet/shared/queue"
+	"wafleet/shared/store/db"
+)
+
+// The reasons in health's degraded. The first two stop sends.
+const (
+	databaseDown  = "database"
+	queueDown     = "queue"
+	redisDown     = "redis"
+	noHosts       = "no_hosts"
+	shardsUnowned = "shards_unowned"
+)
+
+// A look at the parts is cached, so that health costs the same for 10,000 companies and for many who ask.
+const (
+	lookEvery = time.Second
+	// Counting messages takes as long as there are messages: it may take at most this part of the time.
+	countingShare = 20
+	lookTimeout   = 2 * time.Second
+	pingTimeout   = 50 * time.Millisecond
+)
+
+// vitals looks after the parts of the system that the API depends on.
+type vitals struct {
+	api     *API
+	fleet   *cached[db.MeasureFleetRow]
+	counts  *cached[[]db.CountSessionsRow]
+	list    *cached[[]db.ListSessionsRow]
+	traffic *cached[db.MeasureTrafficRow]
+	queue   *cached[struct{}]
+	redis   *cached[struct{}]
+}
+
+// seen is what a look found.
+type seen struct {
+	fleet    db.MeasureFleetRow
+	counts   []db.CountSessionsRow
+	sessions []db.ListSessionsRow
+	traffic  db.MeasureTrafficRow
+	degraded map[string]bool
+}
+
+func (s seen) acceptsSends() bool { return !s.degraded[databaseDown] && !s.degraded[queueDown] }
+
+func newVitals(a *API) *vitals {
+	pool, q := a.store.Pool(), a.queries
+	return &vitals{
+		api: a,
+		fleet: newCached(func(ctx context.Context) (db.MeasureFleetRow, error) {
+			return q.MeasureFleet(ctx, pool)
+		}),
+		counts: newCached(func(ctx context.Context) ([]db.CountSessionsRow, error) {
+			return q.CountSessions(ctx, pool, nil)
+		}),
+		list: newCached(func(ctx context.Context) ([]db.ListSessionsRow, error) {
+			return q.ListSessions(ctx, pool, db.ListSessionsParams{})
+		}),
+		traffic: newCached(func(ctx context.Context) (db.MeasureTrafficRow, error) {
+			return q.MeasureTraffic(ctx, pool)
+		}),
+		queue: newCached(func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, a.askQueue(ctx)
+		}),
+		redis: newCached(func(ctx context.Context) (struct{}, error) {
+			ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+			defer cancel()
+			return struct{}{}, a.redis.Ping(ctx).Err()
+		}),
+	}
+}
+
+// look returns the state of the parts, at most about a second old.
+func (v *vitals) look(ctx context.Context) seen {
+	s := seen{degraded: map[string]bool{}}
+	var errs [5]error
+	s.fleet, errs[0] = v.fleet.get(ctx)
+	s.counts, errs[1] = v.counts.get(ctx)
+	s.traffic, errs[2] = v.traffic.get(ctx)
+	if p := callOf(ctx).principal; p != nil {
+		s.sessions, errs[3] = v.list.get(ctx)
+	}
+	if err := errors.Join(errs[:]...); err != nil {
+		v.report(ctx, &s, databaseDown, err)
+	}
+	if _, err := v.queue.get(ctx); err != nil {
+		v.report(ctx, &s, queueDown, err)
+	}
+	if _, err := v.redis.get(ctx); err != nil {
+		v.report(ctx, &s, redisDown, err)
+	}
+	switch {
+	case s.degraded[databaseDown]:
+	case s.fleet.OwnedShards == 0:
+		s.degraded[noHosts] = true
+	case s.fleet.OwnedShards < s.fleet.Shards:
+		s.degraded[shardsUnowned] = true
+	}
+	return s
+}
+
+func (v *vitals) report(ctx context.Context, s *seen, part string, err error) {
+	s.degraded[part] = true
+	v.api.logger.WarnContext(ctx, "health.degraded", "part", part, "error", err)
+}
+
+// askQueue makes a call that changes nothing: about a delivery that there never was. A queue that answers so is well.
+func (a *API) askQueue(ctx context.Context) error {
+	err := a.queue.Extend(ctx, queue.Sends(0), []string{"health"}, 0)
+	if err == nil || errors.Is(err, queue.ErrReceiptExpired) {
+		return nil
+	}
+	return fmt.Errorf("ask queue: %w", err)
+}

@@ -1,0 +1,380 @@
+package delivery_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"wafleet/shared/queue"
+	"wafleet/shared/store/db"
+	"wafleet/shared/webhook"
+	"wafleet/shared/webhook/webhooktest"
+)
+
+func TestDelivery(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, options{})
+	receiver := webhooktest.New(t)
+	_, secret := b.endpoint(t, receiver.URL+"/hook?token=hush")
+	job := b.event(t, map[string]string{"messageId": "3EB0", "text": "top secret"})[0]
+
+	b.handle(t, job)
+	request := receiver.Await(t, 1)[0]
+	request.Verify(t, string(secret))
+	var payload webhook.Payload
+	require.NoError(t, json.Unmarshal(request.Body, &payload))
+	row := b.row(t, job)
+	require.Equal(t, webhook.EventID(row.EventID), payload.ID)
+	require.Equal(t, request.Header.Get("webhook-id"), payload.ID)
+	require.Equal(t, webhook.MessageSent, payload.Type)
+	require.Equal(t, company, payload.CompanyID)
+	require.EqualValues(t, 1, payload.Sequence)
+	require.WithinDuration(t, time.Now(), payload.Timestamp, time.Minute)
+	require.JSONEq(t, `{"messageId":"3EB0","text":"top secret"}`, string(payload.Data))
+
+	require.Equal(t, "delivered", row.State)
+	require.NotNil(t, row.DeliveredAt)
+	require.Nil(t, row.ClaimedUntil)
+	require.Equal(t, 1, row.Attempts)
+	require.EqualValues(t, http.StatusNoContent, *row.LastStatus)
+	require.Equal(t, 1, b.attempts(t, webhook.Delivered))
+	require.Empty(t, b.queue.take(t, time.Hour))
+
+	lines := b.logs.lines(t, "webhook.attempted")
+	require.Len(t, lines, 1)
+	require.Equal(t, company, lines[0]["company_id"])
+	require.Equal(t, "delivered", lines[0]["result"])
+	require.Equal(t, receiver.URL, "http://"+lines[0]["host"].(string))
+	for _, private := range []string{"top secret", "hush", "/hook", string(secret)} {
+		require.NotContains(t, b.logs.String(), private)
+	}
+}
+
+func TestFilteredEndpointGetsOnlyItsTypes(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, options{})
+	all, some := webhooktest.New(t), webhooktest.New(t)
+	b.endpoint(t, all.URL)
+	b.endpoint(t, some.URL, webhook.MessageFailed)
+	b.handle(t, b.event(t, struct{}{})...)
+	require.Len(t, all.Requests(), 1)
+	require.Empty(t, some.Requests())
+}
+
+func TestRotatingSecretsBothSign(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, options{})
+	receiver := webhooktest.New(t)
+	id, old := b.endpoint(t, receiver.URL)
+	b.exec(t, `UPDATE webhook_endpoints SET legacy_signature = true`)
+	fresh := webhook.NewSecret()
+	sealed, err := b.vault.Seal(t.Context(), company, webhook.SecretContext(id), []byte(fresh))
+	require.NoError(t, err)
+	_, err = b.store.Queries().RotateEndpointSecret(t.Context(), b.pool, db.RotateEndpointSecretParams{
+		CompanyID: company, ID: id, Secret: sealed, Overlap: time.Hour.Seconds(),
+	})
+	require.NoError(t, err)
+
+	b.handle(t, b.events(t, 1)...)
+	b.exec(t, `UPDATE webhook_endpoints SET previous_until = now() - interval '1 second'`)
+	b.handle(t, b.events(t, 1)...)
+	requests := receiver.Await(t, 2)
+	requests[0].Verify(t, string(old))
+	requests[0].Verify(t, string(fresh))
+	requests[1].Verify(t, string(fresh))
+	require.ErrorIs(t, webhook.Verify(requests[1].Body, requests[1].Header, old), webhook.ErrNotAuthentic, "the rotation is over")
+	require.NotEmpty(t, requests[0].Header.Get("X-Signature"))
+}
+
+// The schedule is walked step by step, each with the same event id, and ends in a dead letter.
+func TestScheduleIsWalkedToItsEnd(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, options{schedule: "0,5s,20m"})
+	receiver := webhooktest.New(t)
+	receiver.Answer(webhooktest.Answer{Status: http.StatusInternalServerError})
+	b.endpoint(t, receiver.URL)
+	job := b.event(t, struct{}{})[0]
+
+	b.handle(t, job)
+	row := b.row(t, job)
+	require.Equal(t, "pending", row.State)
+	require.EqualValues(t, 500, *row.LastStatus)
+	require.Equal(t, "answered 500", row.LastError)
+	require.InDelta(t, 5.25, time.Until(row.NextAttemptAt).Seconds(), 1.5)
+	require.Empty(t, b.queue.take(t, 4*time.Second), "not before its time")
+	require.Equal(t, []webhook.Job{job}, b.queue.take(t, 6*time.Second), "the queue holds back what it can")
+	require.NotNil(t, row.EnqueuedUntil)
+
+	b.handle(t, job)
+	require.Len(t, receiver.Requests(), 1, "not due yet")
+	b.due(t, job)
+	b.handle(t, job)
+	row = b.row(t, job)
+	require.InDelta(t, 21*60, time.Until(row.NextAttemptAt).Seconds(), 70)
+	require.Empty(t, b.queue.take(t, time.Hour), "longer than a queue can delay: the sweeper's")
+	require.Nil(t, row.EnqueuedUntil)
+
+	b.due(t, job)
+	b.handle(t, job)
+	row = b.row(t, job)
+	require.Equal(t, "dead", row.State)
+	require.Equal(t, 3, row.Attempts)
+	ids := webhooktest.IDs(receiver.Await(t, 3))
+	require.Equal(t, []string{ids[0], ids[0], ids[0]}, ids)
+
+	b.due(t, job)
+	b.handle(t, job)
+	require.Len(t, receiver.Requests(), 3, "dead is dead until replayed")
+	require.Equal(t, 3, b.attempts(t, webhook.ServerError))
+}
+
+func TestWhatIsRetriedAndHow(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		answer webhooktest.Answer
+		result webhook.Result
+		state  string
+		delay  time.Duration
+	}{
+		"429 with a wait":             {webhooktest.Answer{Status: 429, Header: http.Header{"Retry-After": {"1800"}}}, webhook.RateLimited, "pending", 30 * time.Minute},
+		"503 with a wait":             {webhooktest.Answer{Status: 503, Header: http.Header{"Retry-After": {"1800"}}}, webhook.ServerError, "pending", 30 * time.Minute},
+		"429 with less than the step": {webhooktest.Answer{Status: 429, Header: http.Header{"Retry-After": {"1"}}}, webhook.RateLimited, "pending", 10 * time.Minute},
+		"404":                         {webhooktest.Answer{Status: 404}, webhook.Rejected, "pending", 10 * time.Minute},
+		"a redirect":                  {webhooktest.Answer{Status: 302, Header: http.Header{"Location": {"http://169.254.169.254/"}}}, webhook.Redirected, "pending", 10 * time.Minute},
+		"silence":                     {webhooktest.Answer{Hang: true}, webhook.TimedOut, "pending", 10 * time.Minute},
+		"a slow body":                 {webhooktest.Answer{Status: 200, Drip: time.Millisecond}, webhook.Delivered, "delivered", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBundle(t, options{schedule: "0,10m", timeout: 2 * time.Second})
+			receiver := webhooktest.New(t)
+			receiver.Answer(c.answer)
+			b.endpoint(t, receiver.URL)
+			job := b.event(t, struct{}{})[0]
+			b.handle(t, job)
+			row := b.row(t, job)
+			require.Equal(t, c.state, row.State)
+			require.Equal(t, 1, b.attempts(t, c.result))
+			if c.delay > 0 {
+				require.InDelta(t, c.delay.Seconds()*1.05, time.Until(row.NextAttemptAt).Seconds(), c.delay.Seconds()*.06+2)
+				require.NotEmpty(t, row.LastError)
+			}
+		})
+	}
+}
+
+func TestBlockedTargetIsNeverDialled(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, options{})
+	b.endpoint(t, "https://169.254.169.254/latest/meta-data/")
+	job := b.event(t, struct{}{})[0]
+	b.handle(t, job)
+	require.Equal(t, 1, b.attempts(t, webhook.Blocked))
+	require.Contains(t, b.row(t, job).LastError, "not allowed")
+}
+
+func TestGoneDisablesTheEndpointAndTellsTheOthers(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, options{})
+	gone, other := webhooktest.New(t), webhooktest.New(t)
+	gone.Answer(webhooktest.Answer{Status: http.StatusGone})
+	id, _ := b.endpoint(t, gone.URL)
+	first, second := b.event(t, struct{}{})[0], b.event(t, struct{}{})[0]
+	b.endpoint(t, other.URL, webhook.WebhookDisabled)
+
+	b.handleAll(t, first)
+	row := b.endpointRow(t, id)
+	require.False(t, row.Enabled)
+	require.Equal(t, "gone", row.DisabledReason)
+	require.Equal(t, "dead", b.row(t, first).State)
+
+	var payload webhook.Payload
+	require.NoError(t, json.Unmarshal(other.Await(t, 1)[0].Body, &payload))
+	require.Equal(t, webhook.WebhookDisabled, payload.Type)
+	require.Contains(t, string(payload.Data), id)
+	require.Contains(t, string(payload.Data), `"reason":"gone"`)
+
+	b.handle(t, second)
+	dead := b.row(t, second)
+	require.Equal(t, "dead", dead.State)
+	require.Equal(t, "the endpoint is disabled", dead.LastError)
+	require.Zero(t, dead.Attempts)
+	require.Len(t, gone.Requests(), 1, "nothing is sent to a disabled endpoint")
+	require.Empty(t, b.event(t, struct{}{}), "and nothing new is planned for it")
+}
+
+func TestDeletedEndpoint(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, options{})
+	receiver := webhooktest.New(t)
+	b.endpoint(t, receiver.URL)
+	job := b.event(t, struct{}{})[0]
+	b.exec(t, `DELETE FROM webhook_endpoints`)
+	b.handle(t, job)
+	require.Equal(t, "dead", b.row(t, job).State)
+	require.Empty(t, receiver.Requests())
+}
+
+func TestUnreadableJobs(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, options{})
+	require.ErrorIs(t, b.deliverer.Handle(t.Context(), []byte(`{"companyId":`)), webhook.ErrBadJob)
+	b.handle(t, webhook.Job{CompanyID: company, DeliveryID: uuid.New(), CreatedAt: time.Now()}) // of no delivery: nothing to do
+}
+
+func TestSecretThatDoesNotOpen(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, options{})
+	receiver := webhooktest.New(t)
+	b.endpoint(t, receiver.URL)
+	job := b.event(t, struct{}{})[0]
+	b.exec(t, `UPDATE webhook_endpoints SET secret = 'damaged'`)
+	b.handle(t, job)
+	require.Equal(t, "dead", b.row(t, job).State)
+	require.Empty(t, receiver.Requests())
+	require.Len(t, b.logs.lines(t, "webhook.unreadable"), 1)
+}
+
+// Many copies of every job at once, on an endpoint that fails now and then: nothing is lost, and once a delivery is
+// delivered, not one more request speaks of it.
+func TestDuplicateJobsDeliverOnce(t *testing.T) {
+	t.Parallel()
+	const events, copies = 12, 6
+	b := newBundle(t, options{conns: 10})
+	receiver := webhooktest.New(t)
+	b.endpoint(t, receiver.URL)
+	jobs := b.events(t, events)
+	var wg sync.WaitGroup
+	errs := make(chan error, events*copies)
+	for range copies {
+		for _, job := range jobs {
+			body := encode(t, job)
+			wg.Go(func() { errs <- b.deliverer.Handle(t.Context(), body) })
+		}
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		require.NoError(t, err)
+	}
+	b.handleAll(t, b.queue.take(t, 0)...) // what was parked and called
+	for _, job := range jobs {
+		b.due(t, job) // parked, and not yet called
+		b.handle(t, job)
+		require.Equal(t, "delivered", b.row(t, job).State)
+	}
+	require.Len(t, receiver.Requests(), events)
+	require.LessOrEqual(t, receiver.MostOpen(), 4)
+	b.handle(t, jobs...)
+	require.Len(t, receiver.Requests(), events, "delivered is delivered")
+}
+
+// A process that dies between the POST and the settling leaves a claim behind. When the claim has run out, the
+// delivery goes out again under the same id.
+func TestCrashBetweenPostAndSettling(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, options{})
+	receiver := webhooktest.New(t)
+	receiver.Answer(webhooktest.Answer{Hang: true})
+	b.endpoint(t, receiver.URL)
+	job := b.event(t, struct{}{})[0]
+
+	// The process that dies has lost its database by the time the answer comes.
+	crashing, pool := b.another(t)
+	body, done := encode(t, job), make(chan error, 1)
+	go func() { done <- crashing.Handle(context.WithoutCancel(t.Context()), body) }()
+	receiver.Await(t, 1)
+	pool.Close()
+	receiver.Release()
+	require.Error(t, <-done, "the job must come back")
+	require.Equal(t, "pending", b.row(t, job).State)
+
+	receiver.Answer(webhooktest.Answer{})
+	b.handle(t, job)
+	require.Len(t, receiver.Requests(), 1, "as long as the claim lasts, nobody else tries")
+	b.exec(t, `UPDATE webhook_deliveries SET claimed_until = now() - interval '1 second'`)
+	b.handle(t, job)
+	ids := webhooktest.IDs(receiver.Await(t, 2))
+	require.Equal(t, ids[0], ids[1])
+	row := b.row(t, job)
+	require.Equal(t, "delivered", row.State)
+	require.Equal(t, 2, row.Attempts)
+}
+
+// An attempt that was overtaken must not undo what a later one achieved; but a 2xx it heard is true.
+func TestLateOutcomes(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		late  int
+		state string
+	}{
+		"a late failure":  {http.StatusInternalServerError, "delivered"},
+		"a late delivery": {http.StatusOK, "delivered"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBundle(t, options{})
+			receiver := webhooktest.New(t)
+			receiver.Answer(webhooktest.Answer{Hang: true, Status: c.late}, webhooktest.Answer{Status: http.StatusOK})
+			b.endpoint(t, receiver.URL)
+			job := b.event(t, struct{}{})[0]
+			body, done := encode(t, job), make(chan error, 1)
+			go func() { done <- b.deliverer.Handle(context.WithoutCancel(t.Context()), body) }()
+			receiver.Await(t, 1)
+			b.exec(t, `UPDATE webhook_deliveries SET claimed_until = now() - interval '1 second'`)
+			b.handle(t, job)
+			finished := b.row(t, job)
+			require.Equal(t, "delivered", finished.State)
+			receiver.Release()
+			require.NoError(t, <-done)
+			require.Equal(t, c.state, b.row(t, job).State)
+			require.Equal(t, finished.DeliveredAt, b.row(t, job).DeliveredAt)
+		})
+	}
+}
+
+func TestInterruptedAttemptIsGivenBack(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, options{})
+	receiver := webhooktest.New(t)
+	receiver.Answer(webhooktest.Answer{Hang: true})
+	id, _ := b.endpoint(t, receiver.URL)
+	job := b.event(t, struct{}{})[0]
+	ctx, cancel := context.WithCancel(t.Context())
+	body, done := encode(t, job), make(chan error, 1)
+	go func() { done <- b.deliverer.Handle(ctx, body) }()
+	receiver.Await(t, 1)
+	cancel()
+	require.NoError(t, <-done)
+	row := b.row(t, job)
+	require.Equal(t, "pending", row.State)
+	require.Nil(t, row.ClaimedUntil)
+	require.Zero(t, row.Attempts, "our own stop is not the endpoint's failure")
+	require.Zero(t, b.endpointRow(t, id).Failures)
+
+	receiver.Answer(webhooktest.Answer{})
+	b.handle(t, job)
+	require.Equal(t, "delivered", b.row(t, job).State)
+}
+
+func TestQueueThatRefusesLeavesTheRetryToTheSweeper(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, options{schedule: "0,5s"})
+	receiver := webhooktest.New(t)
+	receiver.Answer(webhooktest.Answer{Status: 500})
+	b.endpoint(t, receiver.URL)
+	job := b.event(t, struct{}{})[0]
+	b.queue.refuse = errors.Join(queue.ErrUnavailable)
+	b.handle(t, job)
+	row := b.row(t, job)
+	require.Nil(t, row.EnqueuedUntil, "nobody speaks for it, so the sweeper must")
+	require.Equal(t, "pending", row.State)
+	require.Len(t, b.logs.lines(t, "webhook.left_to_sweep"), 1)
+}

@@ -1,0 +1,13 @@
+// Command messages is the API function for the routes that the contract tags "messages".
+package main
+
+import (
+	"context"
+	"os"
+
+	"wafleet/functions/internal/boot"
+)
+
+func main() {
+	os.Exit(boot.API(context.Background(), os.Environ(), os.Stderr, "messages"))
+}

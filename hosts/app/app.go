@@ -1,0 +1,259 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"wafleet/hosts/internal/actor"
+	"wafleet/hosts/internal/devicestore"
+	"wafleet/hosts/internal/ingest"
+	"wafleet/hosts/internal/shard"
+	"wafleet/hosts/internal/wa"
+	"wafleet/shared/config"
+	"wafleet/shared/lease"
+	"wafleet/shared/queue"
+	"wafleet/shared/rpc"
+	"wafleet/shared/store"
+	"wafleet/shared/vault"
+	"wafleet/shared/webhook"
+)
+
+// announceTimeout bounds the fast path of webhooks. What it misses the sweeper finds.
+const announceTimeout = 2 * time.Second
+
+// pollInterval is how soon a lost nudge is made up for (architecture.md, "The data's way").
+const pollInterval = 5 * time.Second
+
+// openPause is the time between attempts to read the companies of a shard.
+const openPause = 500 * time.Millisecond
+
+// WhatsApp says where WhatsApp is; the zero value means its own servers.
+type WhatsApp = wa.Config
+
+// Deps is what a host needs.
+type Deps struct {
+	Pool        *pgxpool.Pool
+	DatabaseURL string // the device store keeps a pool of its own
+	Redis       redis.UniversalClient
+	Queue       queue.Queue
+	Vault       *vault.Vault
+	Registry    prometheus.Registerer
+	Logger      *slog.Logger
+}
+
+// Config is how the host behaves.
+type Config struct {
+	HostID   string // new for every start of a process
+	Version  string
+	Sessions config.Sessions
+	WhatsApp WhatsApp
+	// Live asks WhatsApp for its current version before anything connects.
+	Live bool
+	// ShowQR draws QR codes where somebody is looking; may be nil.
+	ShowQR func(companyID, code string)
+}
+
+// App is one connection host.
+type App struct {
+	deps    Deps
+	cfg     Config
+	devices *devicestore.Store
+	dialer  *wa.Dialer
+	fleet   *actor.Fleet
+	ingest  *ingest.Ingester
+	keeper  *shard.Keeper
+	nudges  *rpc.Listener
+	routing sync.WaitGroup
+	cancel  context.CancelFunc
+	stops   []stop // what Start started, in order
+}
+
+// stop is one step of ending the host.
+type stop struct {
+	name string
+	do   func(ctx context.Context) error
+}
+
+// New wires a host. Nothing runs and nothing is dialled before Start.
+func New(ctx context.Context, deps Deps, cfg Config) (*App, error) {
+	deps.Logger = deps.Logger.With("host_id", cfg.HostID)
+	devices, err := devicestore.Open(ctx, deps.DatabaseURL, devicestore.Config{}, deps.Logger)
+	if err != nil {
+		return nil, fmt.Errorf("open device store: %w", err)
+	}
+	dialer, err := wa.NewDialer(devices, cfg.WhatsApp, deps.Logger)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare connections: %w", err), devices.Close())
+	}
+	a := &App{deps: deps, cfg: cfg, devices: devices, dialer: dialer}
+	durable := store.New(deps.Pool, deps.Vault)
+	a.fleet = actor.NewFleet(actor.Deps{
+		Store: durable, Vault: deps.Vault, Dialer: dialer, Board: rpc.NewBoard(deps.Redis),
+		Registry: deps.Registry, Logger: deps.Logger, Announce: a.announce, ShowQR: cfg.ShowQR,
+	}, actorConfig(cfg.Sessions))
+	a.ingest = ingest.New(ingest.Deps{
+		Queue: deps.Queue, Store: durable, Vault: deps.Vault, HostID: cfg.HostID, Kick: a.fleet.Kick,
+		Announce: a.announce, Registry: deps.Registry, Logger: deps.Logger,
+	})
+	leases, err := lease.New(deps.Pool, lease.Config{HostID: cfg.HostID, Version: cfg.Version})
+	if err != nil {
+		return nil, errors.Join(err, devices.Close())
+	}
+	if a.keeper, err = shard.New(leases, shard.Config{}, deps.Logger); err != nil {
+		return nil, errors.Join(err, devices.Close())
+	}
+	a.nudges = rpc.NewListener(deps.Redis, deps.Logger, func(companyID string) {
+		a.fleet.Reconcile(context.WithoutCancel(ctx), companyID)
+	})
+	return a, nil
+}
+
+// Start begins to take shards. It returns an error, with everything stopped again, when the host cannot work.
+func (a *App) Start(ctx context.Context) error {
+	a.onStop("device store", func(context.Context) error { return a.devices.Close() })
+	if a.cfg.Live {
+		version, err := a.dialer.UseLatestVersion(ctx)
+		if err != nil {
+			// The pinned version may still be accepted; a refusal is shown on every session.
+			a.deps.Logger.WarnContext(ctx, "go on with the built-in version of WhatsApp", "error", err)
+		} else {
+			a.deps.Logger.InfoContext(ctx, "speaking as WhatsApp's current version", "version", version)
+		}
+	}
+	for _, part := range []struct {
+		name  string
+		start func(ctx context.Context) error
+		stop  func(ctx context.Context) error
+	}{
+		{"fleet", a.fleet.Start, a.fleet.Stop},
+		{"nudges", a.nudges.Start, a.nudges.Stop},
+		{"leases", a.keeper.Start, a.keeper.Stop},
+		{"routing", a.route, a.unroute},
+	} {
+		if err := part.start(ctx); err != nil {
+			return errors.Join(fmt.Errorf("start %s: %w", part.name, err), a.Stop(ctx))
+		}
+		a.onStop(part.name, part.stop)
+	}
+	return nil
+}
+
+// Stop drains the host: it takes no more work, finishes what is in hand, and lets the leases go.
+func (a *App) Stop(ctx context.Context) error {
+	var errs []error
+	for i := len(a.stops) - 1; i >= 0; i-- {
+		if err := a.stops[i].do(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", a.stops[i].name, err))
+		}
+	}
+	a.stops = nil
+	return errors.Join(errs...)
+}
+
+func (a *App) onStop(name string, do func(ctx context.Context) error) {
+	a.stops = append(a.stops, stop{name, do})
+}
+
+// route carries the keeper's events to whoever works for a shard.
+func (a *App) route(ctx context.Context) error {
+	ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	a.routing.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case event, open := <-a.keeper.Events():
+				if !open {
+					return
+				}
+				a.onLease(ctx, event)
+			}
+		}
+	})
+	return nil
+}
+
+// unroute closes every shard, so that the leases can be released after it.
+func (a *App) unroute(ctx context.Context) error {
+	a.keeper.Drain()
+	a.cancel()
+	a.routing.Wait()
+	return errors.Join(a.ingest.Stop(ctx), a.fleet.Stop(ctx))
+}
+
+func (a *App) onLease(ctx context.Context, event shard.Event) {
+	switch e := event.(type) {
+	case shard.Gained:
+		a.open(ctx, e.Fence)
+	case shard.Lost:
+		a.routing.Go(a.closeShard(e.Shard))
+	case shard.Surplus:
+		wait := a.closeShard(e.Fence.Shard)
+		a.routing.Go(func() {
+			wait()
+			if err := a.keeper.Release(context.WithoutCancel(ctx), e.Fence); err != nil {
+				a.deps.Logger.WarnContext(ctx, "a surplus shard runs out by itself", "shard", e.Fence.Shard, "error", err)
+			}
+		})
+	}
+}
+
+// open starts to work for a shard, repeating until its companies could be read: without Postgres there is
+// nothing else to do.
+func (a *App) open(ctx context.Context, fence store.Fence) {
+	for ctx.Err() == nil {
+		err := a.fleet.OpenShard(ctx, fence)
+		if err == nil {
+			a.ingest.OpenShard(ctx, fence.Shard)
+			return
+		}
+		a.deps.Logger.WarnContext(ctx, "open shard", "shard", fence.Shard, "error", err)
+		pause(ctx, openPause)
+	}
+}
+
+// closeShard ends the work for a shard; the function it returns waits for what is in hand.
+func (a *App) closeShard(n int) (wait func()) {
+	ingested, stopped := a.ingest.CloseShard(n), a.fleet.CloseShard(n)
+	return func() {
+		ingested()
+		stopped()
+	}
+}
+
+func (a *App) announce(ctx context.Context, deliveries []store.Delivery) {
+	if len(deliveries) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
+	defer cancel()
+	if err := webhook.EnqueueDeliveries(ctx, a.deps.Queue, deliveries); err != nil {
+		a.deps.Logger.WarnContext(ctx, "webhook jobs are left to the sweeper", "deliveries", len(deliveries), "error", err)
+	}
+}
+
+// pause waits, or returns early with the context.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+func actorConfig(s config.Sessions) actor.Config {
+	return actor.Config{
+		ReconnectDelay: s.ReconnectDelay.Duration(), MaxReconnects: s.MaxReconnects, ConnectsPerSec: s.ConnectRate,
+		MaxQRAttempts: s.MaxQRAttempts, QRFirstTTL: s.QRTTL.Duration(), QRNextTTL: 20 * time.Second,
+		PairingCodeTTL: s.PairingCodeTTL.Duration(), PollInterval: pollInterval,
+	}
+}

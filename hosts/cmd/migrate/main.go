@@ -1,0 +1,33 @@
+// Command migrate brings the database of DATABASE_URL to the schema of this build. It is the task that runs
+// before a rollout.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"wafleet/shared/config"
+	"wafleet/shared/store"
+)
+
+// settings is all it needs to be told.
+type settings struct {
+	DatabaseURL string `env:"DATABASE_URL,notEmpty,unset" desc:"Postgres, directly"`
+}
+
+func main() {
+	os.Exit(run(context.Background(), os.Environ()))
+}
+
+func run(ctx context.Context, environ []string) int {
+	cfg, err := config.Load[settings](environ)
+	if err == nil {
+		err = store.Migrate(ctx, cfg.DatabaseURL)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "migrate:", err)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,217 @@
+package actor
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"wafleet/shared/session"
+	"wafleet/shared/store"
+)
+
+// mailboxSize bounds what waits for an actor. A full mailbox makes the sender wait: signals are rare, and
+// none may be lost.
+const mailboxSize = 32
+
+// link is what the actor knows of its socket.
+type link int
+
+const (
+	down    link = iota // no socket, perhaps a retry timer
+	dialing             // a dial is under way
+	up                  // the handshake is done; pairing or online
+)
+
+// Actor owns the session of one company. Its fields below mailbox belong to its goroutine alone.
+type Actor struct {
+	*deps
+	companyID   string
+	fence       store.Fence
+	incarnation uuid.UUID // of this ownership: what another one was sending is in doubt
+	logger      *slog.Logger
+	sender      *sender
+
+	mailbox chan any
+	cancel  context.CancelFunc
+	workers sync.WaitGroup // the goroutine itself, dials, the sender
+	lost    chan struct{}  // closed when a write was fenced
+	lose    sync.Once
+
+	state    session.State
+	desired  session.Desired
+	jid      string
+	conn     Conn
+	link     link
+	hangUp   context.CancelFunc // ends the socket's life
+	failures int                // dials in a row that led to nothing
+	retry    *time.Timer
+	pairing  pairing
+}
+
+// What arrives in the mailbox besides Signals.
+type (
+	reconcile struct{}
+	dialed    struct{ err error }
+	codeReady struct {
+		code string
+		err  error
+	}
+)
+
+func newActor(d *deps, companyID string, fence store.Fence) *Actor {
+	a := &Actor{
+		deps: d, companyID: companyID, fence: fence, incarnation: uuid.New(),
+		logger:  d.logger.With("company_id", companyID, "shard", fence.Shard),
+		mailbox: make(chan any, mailboxSize),
+		lost:    make(chan struct{}),
+		retry:   stoppedTimer(),
+		pairing: pairing{next: stoppedTimer()},
+	}
+	a.sender = newSender(a)
+	return a
+}
+
+// start begins to own the session. The context is the ownership's: it ends when the shard is let go.
+func (a *Actor) start(ctx context.Context) {
+	ctx, a.cancel = context.WithCancel(ctx)
+	a.workers.Go(func() { a.run(ctx) })
+}
+
+// stop finishes the message in hand, closes the socket, and waits for everything the actor started.
+func (a *Actor) stop() {
+	a.sender.stop()
+	a.cancel()
+	a.workers.Wait()
+}
+
+// Reconcile asks the actor to look at the desired state. It never blocks: a full mailbox means that the
+// actor is busy, and the fleet's poll asks again.
+func (a *Actor) Reconcile() {
+	select {
+	case a.mailbox <- reconcile{}:
+	default:
+	}
+}
+
+// Kick tells the actor that its outbox may have something to send.
+func (a *Actor) Kick() { a.sender.kick() }
+
+func (a *Actor) run(ctx context.Context) {
+	defer a.shut()
+	if !a.takeOver(ctx) {
+		return
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.lost:
+			return
+		case msg := <-a.mailbox:
+			a.handle(ctx, msg)
+		case <-a.retry.C:
+			a.redial(ctx)
+		case <-a.pairing.next.C:
+			a.showNext(ctx)
+		}
+	}
+}
+
+func (a *Actor) handle(ctx context.Context, msg any) {
+	switch m := msg.(type) {
+	case reconcile:
+		a.reconcile(ctx, false)
+	case Signal:
+		a.apply(ctx, m)
+	case dialed:
+		a.dialed(ctx, m.err)
+	case codeReady:
+		a.codeReady(ctx, m.code, m.err)
+	}
+}
+
+// post hands something to the actor's goroutine, unless the actor ends first.
+func (a *Actor) post(ctx context.Context, msg any) {
+	select {
+	case a.mailbox <- msg:
+	case <-ctx.Done():
+	case <-a.lost:
+	}
+}
+
+// takeOver makes the session this incarnation's: what its predecessor was sending is in doubt from now on.
+func (a *Actor) takeOver(ctx context.Context) bool {
+	return a.durably(ctx, "take over", func(ctx context.Context) error {
+		doubtful, err := a.store.DoubtStale(ctx, a.fence, a.companyID, a.incarnation)
+		if err != nil {
+			return err //nolint:wrapcheck // durably names it
+		}
+		if len(doubtful) > 0 {
+			a.logger.WarnContext(ctx, "sends of an earlier owner are in doubt", "messages", len(doubtful))
+		}
+		return nil
+	}) && a.reconcile(ctx, true)
+}
+
+// durably repeats a write until it holds. It gives up only with the actor itself: when the lease is lost,
+// or the context ends. Nothing useful can be done without Postgres, so waiting here is right.
+func (a *Actor) durably(ctx context.Context, what string, write func(ctx context.Context) error) bool {
+	for attempt := 1; ; attempt++ {
+		err := write(ctx)
+		switch {
+		case err == nil:
+			return true
+		case errors.Is(err, store.ErrFenced):
+			a.fenced(ctx, what)
+			return false
+		case ctx.Err() != nil:
+			return false
+		}
+		a.logger.WarnContext(ctx, "write failed, trying again", "what", what, "attempt", attempt, "error", err)
+		if !sleep(ctx, min(backoff(retryWrite, attempt), maxWriteDelay)) {
+			return false
+		}
+	}
+}
+
+const (
+	retryWrite    = 50 * time.Millisecond
+	maxWriteDelay = 2 * time.Second
+)
+
+// fenced ends the actor: its shard belongs to somebody else.
+func (a *Actor) fenced(ctx context.Context, what string) {
+	a.lose.Do(func() {
+		a.logger.WarnContext(ctx, "lease lost, letting go", "what", what)
+		close(a.lost)
+	})
+}
+
+// shut closes the socket and stops the timers when the actor ends.
+func (a *Actor) shut() {
+	a.retry.Stop()
+	a.pairing.next.Stop()
+	a.hang()
+}
+
+// sleep waits, or returns false when the context ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func stoppedTimer() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}

@@ -1,0 +1,199 @@
+package actor_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"wafleet/hosts/internal/actor"
+	"wafleet/shared/message"
+	"wafleet/shared/rpc"
+	"wafleet/shared/session"
+	"wafleet/shared/store"
+	"wafleet/shared/store/db"
+	"wafleet/shared/store/pgtest"
+	"wafleet/shared/vault"
+	"wafleet/shared/webhook"
+)
+
+const (
+	company = "salon"
+	shardNo = 3
+	ownJID  = "79000000001:7@s.whatsapp.net"
+)
+
+// bundle is one host with one company.
+type bundle struct {
+	*script
+	store *store.Store
+	vault *vault.Vault
+	board *rpc.Board
+	fence store.Fence
+	fleet *actor.Fleet
+	sends int
+}
+
+// quick makes what takes seconds in production take milliseconds.
+var quick = actor.Config{
+	ReconnectDelay: 10 * time.Millisecond, MaxReconnects: 3, MaxQRAttempts: 3,
+	QRFirstTTL: time.Minute, QRNextTTL: time.Minute, PairingCodeTTL: time.Minute, PollInterval: 50 * time.Millisecond,
+}
+
+func setup(t *testing.T, cfg actor.Config) *bundle {
+	t.Helper()
+	pool := pgtest.New(t)
+	local, err := vault.NewLocal(bytes.Repeat([]byte{1}, vault.KeySize))
+	require.NoError(t, err)
+	v := vault.New(local, store.NewKeyring(pool))
+	client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+	t.Cleanup(func() { _ = client.Close() })
+	b := &bundle{script: newScript(), store: store.New(pool, v), vault: v, board: rpc.NewBoard(client)}
+
+	_, err = store.EnsureInstallation(t.Context(), pool, 8)
+	require.NoError(t, err)
+	_, err = b.store.CreateCompany(t.Context(), store.NewCompany{CompanyID: company, Shard: shardNo, PerMinute: 30, RateMax: 30})
+	require.NoError(t, err)
+	b.own(t, cfg)
+	return b
+}
+
+// own takes the shard's lease for a new host.
+func (b *bundle) own(t *testing.T, cfg actor.Config) {
+	t.Helper()
+	var term uuid.UUID
+	err := b.store.Pool().QueryRow(t.Context(), `UPDATE shard_lease SET host_id = $2, term = gen_random_uuid(), epoch = epoch + 1,
+		expires_at = now() + interval '1 hour' WHERE shard = $1 RETURNING term`, shardNo, t.Name()).Scan(&term)
+	require.NoError(t, err)
+	b.fence = store.Fence{Shard: shardNo, Term: term, HostID: "host-" + term.String()[:4]}
+	b.fleet = actor.NewFleet(actor.Deps{
+		Store: b.store, Vault: b.vault, Dialer: b.script, Board: b.board,
+		Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
+	}, cfg)
+	require.NoError(t, b.fleet.Start(t.Context()))
+	require.NoError(t, b.fleet.OpenShard(t.Context(), b.fence))
+	fleet := b.fleet
+	t.Cleanup(func() { _ = fleet.Stop(context.Background()) })
+}
+
+// want declares a desired state, as the API does.
+func (b *bundle) want(t *testing.T, desired session.Desired, change ...func(p *db.SetDesiredParams)) {
+	t.Helper()
+	p := db.SetDesiredParams{CompanyID: company, DesiredState: string(desired)}
+	for _, c := range change {
+		c(&p)
+	}
+	_, err := b.store.Queries().SetDesired(t.Context(), b.store.Pool(), p)
+	require.NoError(t, err)
+	b.fleet.Reconcile(t.Context(), company)
+}
+
+// online pairs the company and logs it in.
+func (b *bundle) online(t *testing.T) *conn {
+	t.Helper()
+	b.want(t, session.DesiredRunning)
+	c := b.AwaitDial(t)
+	c.Signal(actor.Signal{Then: actor.ShowQR, Codes: []string{"qr-1", "qr-2", "qr-3", "qr-4"}})
+	require.NoError(t, c.Bind(t.Context(), ownJID, "1001@lid"))
+	c.Signal(actor.Signal{JID: ownJID, LID: "1001@lid"})
+	c.Signal(actor.Signal{Then: actor.Redial})
+	c = b.AwaitDial(t)
+	c.Signal(connected())
+	c.Signal(actor.Signal{Then: actor.Settle})
+	b.awaitState(t, session.Connected)
+	return c
+}
+
+func connected() actor.Signal {
+	return actor.Signal{State: session.Connected, Event: webhook.SessionConnected, Then: actor.Drain, JID: ownJID, LID: "1001@lid", Name: "Salon"}
+}
+
+func lost() actor.Signal {
+	return actor.Signal{State: session.Reconnecting, Reason: "connection_lost", Event: webhook.SessionDisconnected, Then: actor.Retry}
+}
+
+func (b *bundle) session(t *testing.T) db.WhatsappSession {
+	t.Helper()
+	row, err := b.store.Queries().GetSession(t.Context(), b.store.Pool(), company)
+	require.NoError(t, err)
+	return row
+}
+
+func (b *bundle) awaitState(t *testing.T, want session.State) db.WhatsappSession {
+	t.Helper()
+	var row db.WhatsappSession
+	require.Eventually(t, func() bool {
+		row = b.session(t)
+		return row.State == string(want)
+	}, await, 2*time.Millisecond, "state %s", want)
+	return row
+}
+
+// accept writes a send into the outbox, as API and ingester do, and returns its id.
+func (b *bundle) accept(t *testing.T, phone, text string) string {
+	t.Helper()
+	b.sends++
+	id := fmt.Sprintf("3EB0%018d", b.sends)
+	b.queue(t, id, phone, text)
+	b.fleet.Kick(company)
+	return id
+}
+
+func (b *bundle) queue(t *testing.T, id, phone, text string) {
+	t.Helper()
+	ctx, q, pool := t.Context(), b.store.Queries(), b.store.Pool()
+	content := message.Content{Kind: message.Text, Text: text}
+	hash, err := content.Hash(phone, nil)
+	require.NoError(t, err)
+	_, err = q.AcceptMessage(ctx, pool, db.AcceptMessageParams{
+		CompanyID: company, Phone: phone, MessageID: id, Shard: shardNo, Kind: string(message.Text), Chat: phone, BodyHash: hash,
+	})
+	require.NoError(t, err)
+	plain, err := content.Encode()
+	require.NoError(t, err)
+	body, err := b.vault.Seal(ctx, company, message.BodyContext(id), plain)
+	require.NoError(t, err)
+	queued, err := q.QueueMessages(ctx, pool, db.QueueMessagesParams{
+		HostID: "h", Companies: []string{company}, MessageIds: []string{id}, Bodies: [][]byte{body},
+	})
+	require.NoError(t, err)
+	require.Len(t, queued, 1)
+}
+
+func (b *bundle) message(t *testing.T, id string) db.Message {
+	t.Helper()
+	row, err := b.store.Queries().GetMessage(t.Context(), b.store.Pool(), db.GetMessageParams{CompanyID: company, MessageID: id})
+	require.NoError(t, err)
+	return row
+}
+
+func (b *bundle) awaitStatus(t *testing.T, id string, want message.Status) db.Message {
+	t.Helper()
+	var row db.Message
+	require.Eventually(t, func() bool {
+		row = b.message(t, id)
+		return row.Status == string(want)
+	}, await, 2*time.Millisecond, "status %s of %s", want, id)
+	return row
+}
+
+// events lists the types of the company's events in their order.
+func (b *bundle) events(t *testing.T) []string {
+	t.Helper()
+	rows, err := b.store.Queries().ListEvents(t.Context(), b.store.Pool(), db.ListEventsParams{CompanyID: company, PageSize: 1000})
+	require.NoError(t, err)
+	types := make([]string, len(rows))
+	for i := range rows {
+		types[i] = rows[i].Type
+		require.EqualValues(t, i+1, rows[i].Seq)
+	}
+	return types
+}

@@ -1,0 +1,243 @@
+package actor
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"wafleet/shared/rpc"
+	"wafleet/shared/session"
+	"wafleet/shared/store"
+	"wafleet/shared/vault"
+)
+
+// Config is how sessions behave.
+type Config struct {
+	ReconnectDelay time.Duration // base of the backoff
+	MaxReconnects  int           // failures in a row after which a session gives up
+	ConnectsPerSec float64       // dials a second on this host; 0: no limit
+	MaxQRAttempts  int
+	QRFirstTTL     time.Duration
+	QRNextTTL      time.Duration
+	PairingCodeTTL time.Duration
+	PollInterval   time.Duration // for lost nudges and messages that became due
+}
+
+// Deps is what a fleet needs.
+type Deps struct {
+	Store    *store.Store
+	Vault    *vault.Vault
+	Dialer   Dialer
+	Board    *rpc.Board
+	Registry prometheus.Registerer
+	Logger   *slog.Logger
+	// Announce speeds deliveries up through the queue after they are committed. Best effort.
+	Announce func(ctx context.Context, deliveries []store.Delivery)
+	// ShowQR draws a QR code where somebody is looking, such as a terminal; may be nil.
+	ShowQR func(companyID, code string)
+}
+
+// deps is what all actors of a host share.
+type deps struct {
+	store   *store.Store
+	vault   *vault.Vault
+	dialer  Dialer
+	board   *rpc.Board
+	logger  *slog.Logger
+	metrics *metrics
+	pacer   *Pacer
+	cfg     Config
+	showQR  func(companyID, code string)
+	tell    func(ctx context.Context, deliveries []store.Delivery)
+}
+
+func (d *deps) announce(ctx context.Context, deliveries []store.Delivery) {
+	if len(deliveries) > 0 && d.tell != nil {
+		d.tell(ctx, deliveries)
+	}
+}
+
+// Fleet is all actors of a host.
+type Fleet struct {
+	deps *deps
+
+	mu     sync.RWMutex
+	shards map[int]*shard
+	actors map[string]*Actor // by company
+	cancel context.CancelFunc
+	poller sync.WaitGroup
+}
+
+// shard is the actors that live and die with one lease.
+type shard struct {
+	fence  store.Fence
+	cancel context.CancelFunc
+	ctx    context.Context //nolint:containedctx // it is the lease's life, which actors started later share
+}
+
+// NewFleet returns a fleet without shards.
+func NewFleet(d Deps, cfg Config) *Fleet {
+	return &Fleet{
+		deps: &deps{
+			store: d.Store, vault: d.Vault, dialer: d.Dialer, board: d.Board, logger: d.Logger,
+			metrics: newMetrics(d.Registry), pacer: NewPacer(cfg.ConnectsPerSec), cfg: cfg,
+			showQR: d.ShowQR, tell: d.Announce,
+		},
+		shards: make(map[int]*shard),
+		actors: make(map[string]*Actor),
+	}
+}
+
+// Start begins to poll for desired states and due messages: nudges may be lost, and time passes.
+func (f *Fleet) Start(ctx context.Context) error {
+	ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	f.poller.Go(func() {
+		for sleep(ctx, f.deps.cfg.PollInterval/2+backoff(f.deps.cfg.PollInterval, 1)) {
+			if err := f.poll(ctx); err != nil && ctx.Err() == nil {
+				f.deps.logger.WarnContext(ctx, "poll sessions", "error", err)
+			}
+		}
+	})
+	return nil
+}
+
+// Stop closes every shard and waits.
+func (f *Fleet) Stop(context.Context) error {
+	if f.cancel != nil {
+		f.cancel()
+		f.poller.Wait()
+	}
+	var closing []func()
+	for _, n := range f.held() {
+		closing = append(closing, f.CloseShard(n))
+	}
+	for _, wait := range closing {
+		wait()
+	}
+	return nil
+}
+
+// OpenShard starts the sessions of a shard whose lease was just won: companies with due messages first.
+func (f *Fleet) OpenShard(ctx context.Context, fence store.Fence) error {
+	rows, err := f.deps.store.Queries().ListCompaniesOfShard(ctx, f.deps.store.Pool(), fence.Shard)
+	if err != nil {
+		return fmt.Errorf("list companies of shard: %w", err)
+	}
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.shards[fence.Shard] = &shard{fence: fence, ctx: life, cancel: cancel}
+	for i := range rows {
+		if rows[i].DesiredState == string(session.DesiredRunning) || rows[i].DesiredGeneration > rows[i].ObservedGeneration {
+			f.startActor(rows[i].CompanyID, fence.Shard)
+		}
+	}
+	return nil
+}
+
+// CloseShard takes a shard out of the fleet at once, and returns a function that waits until its sessions have
+// ended. The lease may be released after that.
+func (f *Fleet) CloseShard(n int) (wait func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	closing := f.shards[n]
+	if closing == nil {
+		return func() {}
+	}
+	delete(f.shards, n)
+	var stopping sync.WaitGroup
+	for id, a := range f.actors {
+		if a.fence.Shard == n {
+			delete(f.actors, id)
+			stopping.Go(a.stop)
+		}
+	}
+	return func() {
+		stopping.Wait()
+		closing.cancel()
+	}
+}
+
+// Kick tells a company's actor, if it lives here, that its outbox may have something to send.
+func (f *Fleet) Kick(companyID string) {
+	if a := f.actor(companyID); a != nil {
+		a.Kick()
+	}
+}
+
+// Reconcile tells the owner of a company to look at the desired state. A company that has no actor yet gets
+// one at the next poll at the latest.
+func (f *Fleet) Reconcile(ctx context.Context, companyID string) {
+	if a := f.actor(companyID); a != nil {
+		a.Reconcile()
+		return
+	}
+	row, err := f.deps.store.Queries().GetCompany(ctx, f.deps.store.Pool(), companyID)
+	if err != nil {
+		return // not ours to judge: the poll repeats what matters
+	}
+	f.ensure(companyID, row.Shard)
+}
+
+func (f *Fleet) ensure(companyID string, n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a := f.actors[companyID]; a != nil {
+		a.Reconcile()
+		return
+	}
+	if f.shards[n] != nil {
+		f.startActor(companyID, n)
+	}
+}
+
+// startActor needs mu.
+func (f *Fleet) startActor(companyID string, n int) {
+	owned := f.shards[n]
+	a := newActor(f.deps, companyID, owned.fence)
+	f.actors[companyID] = a
+	a.start(owned.ctx)
+}
+
+func (f *Fleet) poll(ctx context.Context) error {
+	shards := f.held()
+	if len(shards) == 0 {
+		return nil
+	}
+	q, pool := f.deps.store.Queries(), f.deps.store.Pool()
+	unreconciled, err := q.ListUnreconciled(ctx, pool, shards)
+	if err != nil {
+		return fmt.Errorf("list unreconciled sessions: %w", err)
+	}
+	for _, row := range unreconciled {
+		f.ensure(row.CompanyID, row.Shard)
+	}
+	due, err := q.ListDueCompanies(ctx, pool, shards)
+	if err != nil {
+		return fmt.Errorf("list companies with due messages: %w", err)
+	}
+	for _, id := range due {
+		f.Kick(id)
+	}
+	return nil
+}
+
+func (f *Fleet) actor(companyID string) *Actor {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.actors[companyID]
+}
+
+func (f *Fleet) held() []int {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	shards := make([]int, 0, len(f.shards))
+	for n := range f.shards {
+		shards = append(shards, n)
+	}
+	return shards
+}

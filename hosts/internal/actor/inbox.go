@@ -1,0 +1,184 @@
+package actor
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"wafleet/shared/message"
+	"wafleet/shared/session"
+	"wafleet/shared/store"
+	"wafleet/shared/store/db"
+)
+
+const (
+	// inboundTimeout bounds one handler: beyond it the message is left unacked and comes again. A handler
+	// that holds its connection's node loop for longer would hold up everything behind it.
+	inboundTimeout = 20 * time.Second
+	// retryInbound is how long a handler waits before it tries the database again.
+	retryInbound = 200 * time.Millisecond
+)
+
+// incomingSpace is the namespace of incoming message ids. Stored ids depend on it.
+var incomingSpace = uuid.MustParse("5b4ad4a2-2f0e-4b1c-9d0c-5f1f0a0c7a11")
+
+// handlers is what the connection calls. They run on the connection's goroutines, not on the actor's.
+func (a *Actor) handlers(ctx context.Context) Handlers {
+	return Handlers{
+		Signal:  func(s Signal) { a.post(ctx, s) },
+		Receive: a.receive,
+		Receipt: a.receipt,
+		Bind:    a.bind,
+		Wire:    a.wire,
+	}
+}
+
+// receive stores an incoming message together with its event. Nil means that WhatsApp may be acked: the
+// message is durable, or known already, or in quarantine.
+func (a *Actor) receive(ctx context.Context, in Incoming) error {
+	if in.FromMe {
+		a.metrics.inbound("from_me")
+		return nil // the company's own phone wrote it; history of own devices is not kept
+	}
+	arrival := a.arrival(in)
+	var fresh bool
+	err := a.whileUp(ctx, func(ctx context.Context) error {
+		var deliveries []store.Delivery
+		var err error
+		fresh, deliveries, err = a.store.Receive(ctx, a.fence, arrival)
+		if err == nil {
+			a.announce(ctx, deliveries)
+		}
+		return err //nolint:wrapcheck // says it
+	})
+	switch {
+	case err == nil && fresh:
+		a.metrics.inbound("received")
+	case err == nil:
+		a.metrics.inbound("duplicate")
+	case poison(err):
+		return a.quarantine(ctx, in, err)
+	default:
+		a.metrics.inbound("refused")
+	}
+	return err
+}
+
+// quarantine keeps what the inbox will not take, so that one bad message does not hold up the rest for ever.
+func (a *Actor) quarantine(ctx context.Context, in Incoming, cause error) error {
+	a.logger.ErrorContext(ctx, "incoming message goes to quarantine", "wa_message_id", in.WAMessageID, "error", cause)
+	body, err := in.Content.Encode()
+	if err == nil {
+		err = a.store.Quarantine(ctx, a.fence, a.companyID, "message", cause.Error(), body)
+	}
+	if err != nil {
+		a.metrics.inbound("refused")
+		return fmt.Errorf("quarantine: %w", err)
+	}
+	a.metrics.inbound("quarantined")
+	return nil
+}
+
+// arrival gives an incoming message the id that its dedup key fixes: redelivered, it is the same message.
+func (a *Actor) arrival(in Incoming) store.Arrival {
+	key := strings.Join([]string{
+		a.companyID, address(in.Chat), address(in.Sender), fmt.Sprint(in.FromMe), in.WAMessageID, hex.EncodeToString(in.Digest),
+	}, "|")
+	id := uuid.NewSHA1(incomingSpace, []byte(key))
+	return store.Arrival{
+		CompanyID: a.companyID, ID: id, WAMessageID: in.WAMessageID,
+		Phone: in.Sender.Phone, Chat: address(in.Chat), Sender: address(in.Sender), SenderName: in.Sender.Name,
+		Content: in.Content, SentAt: in.Timestamp,
+		Event: message.Incoming{
+			MessageID: store.IncomingID(id), WAMessageID: in.WAMessageID, From: in.Sender, Chat: in.Chat,
+			Kind: in.Content.Kind, Text: in.Content.Text, Timestamp: in.Timestamp,
+		},
+	}
+}
+
+// receipt lifts the messages that the other side reports on.
+func (a *Actor) receipt(ctx context.Context, r Receipt) error {
+	for _, id := range r.MessageIDs {
+		waiting, cancel := context.WithTimeout(ctx, inboundTimeout)
+		a.sender.awaitRecorded(waiting, id)
+		cancel()
+		err := a.whileUp(ctx, func(ctx context.Context) error {
+			return a.move(ctx, store.Move{MessageID: id, To: r.Status})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// whileUp repeats a handler's transaction for as long as a handler may take.
+func (a *Actor) whileUp(ctx context.Context, do func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, inboundTimeout)
+	defer cancel()
+	for attempt := 1; ; attempt++ {
+		err := do(ctx)
+		switch {
+		case err == nil || poison(err):
+			return err
+		case errors.Is(err, store.ErrFenced):
+			a.fenced(ctx, "inbound")
+			return err
+		}
+		a.logger.WarnContext(ctx, "inbound write failed", "attempt", attempt, "error", err)
+		if !sleep(ctx, min(backoff(retryInbound, attempt), maxWriteDelay)) {
+			return err
+		}
+	}
+}
+
+// poison says that the database understood what it was given and will never take it.
+func poison(err error) bool {
+	var state interface{ SQLState() string }
+	if !errors.As(err, &state) {
+		return false
+	}
+	class := state.SQLState()
+	// 22: data exception; 23: integrity constraint violation (Postgres, appendix A).
+	return strings.HasPrefix(class, "22") || strings.HasPrefix(class, "23")
+}
+
+// bind records the link between the company and a device. It runs inside the pairing: an error fails it.
+func (a *Actor) bind(ctx context.Context, jid, lid string) error {
+	deliveries, err := a.store.ChangeSession(ctx, a.fence, store.SessionChange{
+		CompanyID: a.companyID, State: session.Connecting, Action: session.ActionNone, JID: &jid, LID: optional(lid),
+	})
+	if err != nil {
+		return fmt.Errorf("bind device: %w", err)
+	}
+	a.announce(ctx, deliveries)
+	return nil
+}
+
+// wire finds what was sent under an id, for a device that asks again.
+func (a *Actor) wire(ctx context.Context, messageID string) []byte {
+	row, err := a.store.Queries().GetWire(ctx, a.store.Pool(), db.GetWireParams{CompanyID: a.companyID, MessageID: messageID})
+	if err != nil {
+		a.logger.WarnContext(ctx, "message for a retry receipt", "message_id", messageID, "error", err)
+		return nil
+	}
+	plain, err := a.vault.Open(ctx, a.companyID, message.WireContext(messageID), row.Wire)
+	if err != nil {
+		a.logger.ErrorContext(ctx, "open message for a retry receipt", "message_id", messageID, "error", err)
+		return nil
+	}
+	return plain
+}
+
+// address is the canonical form of a contact: the LID where it is known, else the number.
+func address(c message.Contact) string {
+	if c.LID != "" {
+		return c.LID
+	}
+	return c.Phone
+}

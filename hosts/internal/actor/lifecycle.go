@@ -1,0 +1,274 @@
+package actor
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"wafleet/shared/session"
+	"wafleet/shared/store"
+	"wafleet/shared/store/db"
+	"wafleet/shared/webhook"
+)
+
+// loginTimeout bounds the time between the handshake and what has to follow: a login or the first QR code.
+const loginTimeout = 30 * time.Second
+
+// restartTimeout is how long the server's restart after a pairing is awaited. whatsmeow expects the socket to
+// close then, so that a restart that gets lost would leave no event at all (pair.go, handlePair).
+const restartTimeout = 5 * time.Second
+
+var errLoginTimeout = errors.New("no login after the handshake")
+
+// probeInterval is how often a session that gave up is tried all the same.
+const probeInterval = time.Hour
+
+// reconcile brings the session to the state that was asked for. At boot it also resumes what the session's
+// former owner was doing.
+func (a *Actor) reconcile(ctx context.Context, boot bool) bool {
+	var row db.WhatsappSession
+	ok := a.durably(ctx, "read session", func(ctx context.Context) (err error) {
+		row, err = a.store.Queries().GetSession(ctx, a.store.Pool(), a.companyID)
+		return err //nolint:wrapcheck // durably names it
+	})
+	if !ok {
+		return false
+	}
+	asked := row.DesiredGeneration > row.ObservedGeneration
+	a.desired = session.Desired(row.DesiredState)
+	if boot {
+		a.state, a.jid = session.State(row.State), deref(row.JID)
+	}
+	if asked || boot {
+		a.pairing.method, a.pairing.phone = session.PairingMethod(row.PairingMethod), deref(row.PairingPhone)
+	}
+	switch {
+	case asked && a.desired == session.DesiredStopped:
+		a.hang()
+		a.record(ctx, Signal{State: session.Stopped, Event: webhook.SessionDisconnected})
+	case asked && a.desired == session.DesiredLoggedOut:
+		a.logout(ctx)
+	case asked:
+		a.begin(ctx)
+	case boot && a.desired == session.DesiredRunning && a.resumes():
+		a.dial(ctx)
+	}
+	if !asked {
+		return true
+	}
+	return a.durably(ctx, "observe generation", func(ctx context.Context) error {
+		_, err := a.store.Queries().ObserveGeneration(ctx, a.store.Pool(), db.ObserveGenerationParams{
+			CompanyID: a.companyID, Generation: row.DesiredGeneration, Shard: a.fence.Shard, Term: a.fence.Term,
+		})
+		return err //nolint:wrapcheck // durably names it
+	})
+}
+
+// resumes says whether a session goes on by itself when it gets a new owner.
+func (a *Actor) resumes() bool {
+	switch a.state {
+	case session.Pairing, session.Connecting, session.Connected, session.Reconnecting:
+		return true
+	case session.Created, session.LoggedOut, session.Banned, session.Failed, session.Stopped:
+	}
+	return false
+}
+
+// begin starts a session that somebody asked to run. One that is online stays as it is; a pairing under way
+// starts over, because it may now be another method or number.
+func (a *Actor) begin(ctx context.Context) {
+	if a.state == session.Connected && a.link == up {
+		return
+	}
+	a.failures = 0
+	a.pairing.shown = 0
+	if a.jid == "" {
+		a.hang()
+		a.conn = nil
+		a.record(ctx, Signal{State: session.Pairing})
+	} else {
+		a.record(ctx, Signal{State: session.Connecting})
+	}
+	a.dial(ctx)
+}
+
+// logout unlinks the device on the phone, as far as it can be reached, and forgets it.
+func (a *Actor) logout(ctx context.Context) {
+	if a.conn != nil && a.link == up {
+		if err := a.conn.Logout(ctx); err != nil {
+			a.logger.WarnContext(ctx, "unlink on the phone", "error", err)
+		}
+	}
+	a.forget()
+	a.record(ctx, Signal{State: session.LoggedOut, Reason: "asked", Action: session.ActionRelink, Event: webhook.SessionLoggedOut})
+}
+
+// apply carries out a row of the signal table.
+func (a *Actor) apply(ctx context.Context, s Signal) {
+	if s.JID != "" && a.jid == "" { // paired: bind has recorded it
+		a.jid, a.state = s.JID, session.Connecting
+		a.endPairing(ctx)
+		a.retry.Reset(restartTimeout)
+	}
+	if s.State == session.Reconnecting && a.jid == "" {
+		s.State = session.Pairing // an unpaired socket that drops is still a pairing
+	}
+	if s.Then == ShowQR {
+		a.retry.Stop()
+		a.beginPairing(ctx, s.Codes)
+		return
+	}
+	if s.State != "" || s.Event != "" {
+		a.record(ctx, s)
+	}
+	switch s.Then {
+	case Carry, ShowQR:
+	case Drain:
+		a.retry.Stop()
+		a.failures = 0
+		a.endPairing(ctx)
+		a.sender.online(a.conn)
+	case Settle:
+		a.sender.settle()
+	case Redial:
+		a.hang()
+		a.dial(ctx)
+	case Retry:
+		a.hang()
+		a.failures++
+		a.again(ctx, s.After)
+	case Halt:
+		if s.State == session.LoggedOut {
+			a.forget()
+		} else {
+			a.hang()
+		}
+	}
+}
+
+// dial opens a socket in the background; the outcome comes back through the mailbox.
+func (a *Actor) dial(ctx context.Context) {
+	a.retry.Stop()
+	if a.link != down || a.desired != session.DesiredRunning {
+		return
+	}
+	if a.conn == nil {
+		conn, err := a.dialer.Open(ctx, a.companyID, a.jid, a.handlers(ctx))
+		if errors.Is(err, ErrNoDevice) {
+			a.apply(ctx, Signal{
+				State: session.LoggedOut, Reason: "device_gone", Action: session.ActionRelink,
+				Event: webhook.SessionLoggedOut, Then: Halt,
+			})
+			return
+		}
+		if err != nil {
+			a.dialed(ctx, err)
+			return
+		}
+		a.conn = conn
+	}
+	a.link = dialing
+	life, hangUp := context.WithCancel(ctx)
+	a.hangUp = hangUp
+	conn := a.conn
+	a.workers.Go(func() {
+		err := a.pacer.Wait(life)
+		if err == nil {
+			err = conn.Connect(life)
+		}
+		if life.Err() == nil {
+			a.post(ctx, dialed{err})
+		}
+	})
+}
+
+// redial is what the retry timer does: dial, or end a socket whose login led to nothing.
+func (a *Actor) redial(ctx context.Context) {
+	if a.link == up && a.state != session.Connected {
+		a.dialed(ctx, errLoginTimeout)
+		return
+	}
+	a.dial(ctx)
+}
+
+func (a *Actor) dialed(ctx context.Context, err error) {
+	if err == nil {
+		a.link = up
+		a.retry.Reset(loginTimeout)
+		return
+	}
+	a.logger.InfoContext(ctx, "dial", "error", err, "failures", a.failures+1)
+	a.hang()
+	a.failures++
+	a.again(ctx, 0)
+}
+
+// again arms the retry timer, or gives up and only probes from time to time.
+func (a *Actor) again(ctx context.Context, atLeast time.Duration) {
+	if a.failures > a.cfg.MaxReconnects {
+		if a.state != session.Failed {
+			a.record(ctx, Signal{State: session.Failed, Reason: "reconnect_exhausted", Event: webhook.SessionDisconnected})
+		}
+		a.retry.Reset(probeInterval + backoff(a.cfg.ReconnectDelay, 1))
+		return
+	}
+	// The first failure of a socket that worked comes back soon; the delay grows only with what follows.
+	a.retry.Reset(atLeast + backoff(a.cfg.ReconnectDelay, a.failures))
+}
+
+// hang closes the socket but keeps the device.
+func (a *Actor) hang() {
+	a.sender.offline()
+	a.retry.Stop()
+	if a.conn != nil {
+		a.conn.Close() // lets handlers finish what they are writing
+	}
+	if a.hangUp != nil {
+		a.hangUp()
+		a.hangUp = nil
+	}
+	a.link = down
+}
+
+// forget drops a device that is no longer linked.
+func (a *Actor) forget() {
+	a.hang()
+	a.conn, a.jid = nil, ""
+}
+
+// record writes the session's state and tells of it.
+func (a *Actor) record(ctx context.Context, s Signal) {
+	if s.State == "" {
+		s.State = a.state
+	}
+	if s.Action == "" {
+		s.Action = session.ActionNone
+	}
+	a.state = s.State
+	change := store.SessionChange{
+		CompanyID: a.companyID, State: s.State, Reason: s.Reason, Action: s.Action, Event: s.Event,
+		JID: optional(s.JID), LID: optional(s.LID), PushName: optional(s.Name), QRAttempts: a.pairing.shown,
+	}
+	a.durably(ctx, "record state", func(ctx context.Context) error {
+		deliveries, err := a.store.ChangeSession(ctx, a.fence, change)
+		if err == nil {
+			a.announce(ctx, deliveries)
+		}
+		return err //nolint:wrapcheck // durably names it
+	})
+	a.logger.InfoContext(ctx, "session", "state", s.State, "reason", s.Reason)
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

@@ -1,0 +1,52 @@
+package actor
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are the host's counters. Their names are part of the documented surface.
+type metrics struct {
+	sends    *prometheus.CounterVec
+	duration prometheus.Histogram
+	resends  prometheus.Counter
+	inbox    *prometheus.CounterVec
+}
+
+func newMetrics(registry prometheus.Registerer) *metrics {
+	m := &metrics{
+		sends: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "wafleet_sends_total", Help: "Attempts to send a message, by how they ended.",
+		}, []string{"result"}),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "wafleet_send_duration_seconds", Help: "From the start of an attempt to the server's ack.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5, 15, 30},
+		}),
+		resends: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "wafleet_resends_total", Help: "Attempts that repeated a message under its id, because it was unconfirmed.",
+		}),
+		inbox: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "wafleet_inbound_total", Help: "Incoming messages, by what became of them.",
+		}, []string{"result"}),
+	}
+	registry.MustRegister(m.sends, m.duration, m.resends, m.inbox)
+	return m
+}
+
+func (m *metrics) sent(err error, took time.Duration) {
+	result := "sent"
+	var failed *SendError
+	switch {
+	case err == nil:
+		m.duration.Observe(took.Seconds())
+	case errors.As(err, &failed):
+		result = failed.Reason
+	default:
+		result = "no_ack"
+	}
+	m.sends.WithLabelValues(result).Inc()
+}
+
+func (m *metrics) inbound(result string) { m.inbox.WithLabelValues(result).Inc() }

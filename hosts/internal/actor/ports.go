@@ -1,0 +1,134 @@
+package actor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"wafleet/shared/message"
+	"wafleet/shared/session"
+)
+
+// Dialer makes connections. It is implemented by package wa.
+type Dialer interface {
+	// Open prepares the connection of a company without dialling. An empty jid opens an unpaired one.
+	// ErrNoDevice: the keys of that jid are gone, the company has to pair again.
+	Open(ctx context.Context, companyID, jid string, h Handlers) (Conn, error)
+	// Build turns content into the message that goes on the wire, its random secret included.
+	Build(content message.Content) ([]byte, error)
+}
+
+// ErrNoDevice says that a session's keys are not in the device store.
+var ErrNoDevice = errors.New("device keys are gone")
+
+// Conn is the connection of one company. It can be connected, closed and connected again.
+type Conn interface {
+	// Connect dials and logs in, or offers pairing when unpaired. It returns when the handshake is done; what
+	// follows arrives as Signals. The context bounds the whole life of the socket, not only the dial.
+	Connect(ctx context.Context) error
+	// Close ends the socket without unlinking the device. Idempotent.
+	Close()
+	// RequestPairingCode asks for the code to be typed on the phone with this number. Only while pairing, and
+	// only after the first ShowQR signal.
+	RequestPairingCode(ctx context.Context, phone string) (string, error)
+	// Send writes one message and waits for the server's ack. Any error is a *SendError.
+	Send(ctx context.Context, m Outgoing) error
+	// Logout unlinks the device on the phone.
+	Logout(ctx context.Context) error
+}
+
+// Outgoing is a message to put on the wire.
+type Outgoing struct {
+	ID    string
+	Phone string // digits
+	Wire  []byte // what Build returned
+}
+
+// Outcome is what is known after a send that brought no ack.
+type Outcome int
+
+const (
+	// NotWritten: no frame left this host; the message can go back to the outbox.
+	NotWritten Outcome = iota + 1
+	// Refused: the server answered that it will not take the message.
+	Refused
+	// Unknown: a frame may have left; only a resend under the same id is safe.
+	Unknown
+)
+
+// SendError is how a send ended when it was not acked.
+type SendError struct {
+	Outcome Outcome
+	Reason  string // a code of the error catalogue in lower case, or of the transport
+	Final   bool   // trying again will not help
+	Err     error
+}
+
+// Error names the reason and the cause.
+func (e *SendError) Error() string { return fmt.Sprintf("send: %s: %v", e.Reason, e.Err) }
+
+// Unwrap returns the cause.
+func (e *SendError) Unwrap() error { return e.Err }
+
+// Handlers is where a connection reports to. Signal must not block for long; Receive and Receipt return
+// only when what they were given is durable, and an error keeps WhatsApp from being acked.
+type Handlers struct {
+	Signal  func(Signal)
+	Receive func(ctx context.Context, in Incoming) error
+	Receipt func(ctx context.Context, r Receipt) error
+	// Bind records that the company is now linked to this device, before the pairing is confirmed.
+	Bind func(ctx context.Context, jid, lid string) error
+	// Wire returns what was sent under an id, to answer a device that could not decrypt it; nil if unknown.
+	Wire func(ctx context.Context, messageID string) []byte
+}
+
+// Incoming is a decrypted message, whoever sent it.
+type Incoming struct {
+	WAMessageID string
+	Chat        message.Contact // canonical: the LID where it is known
+	Sender      message.Contact
+	FromMe      bool
+	Content     message.Content
+	Digest      []byte // SHA-256 of the plaintext
+	Timestamp   time.Time
+}
+
+// Receipt is what a device of the other side reports on messages.
+type Receipt struct {
+	MessageIDs []string
+	Status     message.Status // Delivered, Read or Played
+}
+
+// Then is what the actor does after a signal changed the session's state.
+type Then int
+
+const (
+	// Carry on: nothing to do.
+	Carry Then = iota
+	// Drain: the session is online, the outbox may flow.
+	Drain
+	// Settle: what piled up while offline has arrived; doubts about earlier sends can be resolved.
+	Settle
+	// Redial: connect again at once, the server asked for it.
+	Redial
+	// Retry: close and connect again after a random time that grows with every failure.
+	Retry
+	// Halt: close and stay closed until somebody acts.
+	Halt
+	// ShowQR: the codes in Signal.Codes are to be shown one after the other.
+	ShowQR
+)
+
+// Signal is what a connection has to say: a row of wa's table, filled in.
+type Signal struct {
+	State  session.State // empty: unchanged
+	Reason string
+	Action session.UserAction
+	Event  string // type of the webhook event
+	Then   Then
+	After  time.Duration // with Retry: not before this has passed
+	Codes  []string      // with ShowQR
+
+	JID, LID, Name string // where newly known
+}

@@ -1,0 +1,91 @@
+package devicestore
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.mau.fi/libsignal/signalerror"
+)
+
+// whatsmeow acks what it cannot decrypt, and asks the sender for another encryption. It does neither for a cancelled
+// context.
+func TestADecryptionThatFailsForTheDatabaseIsPostponed(t *testing.T) {
+	t.Parallel()
+	for name, broken := range map[string]string{
+		"session":  "ALTER TABLE whatsmeow_sessions RENAME TO away",
+		"identity": "ALTER TABLE whatsmeow_identity_keys RENAME TO away",
+		"buffer":   "ALTER TABLE whatsmeow_event_buffer RENAME TO away",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			alice, bob, s := acquainted(t)
+			message, err := encrypt(t.Context(), bob, alice, "from bob")
+			require.NoError(t, err)
+			alice.Identities.(*identities).forgetAll()
+			execute(t, s, broken)
+			err = alice.EventBuffer.DoDecryptionTxn(t.Context(), func(ctx context.Context) error {
+				if _, err := decryptBetween(ctx, alice, bob, message, func() {}); err != nil {
+					return err
+				}
+				return alice.EventBuffer.PutBufferedEvent(ctx, [32]byte{1}, nil, serverTime)
+			})
+			require.ErrorIs(t, err, context.Canceled)
+		})
+	}
+}
+
+func TestADecryptionThatCannotBeginIsPostponed(t *testing.T) {
+	t.Parallel()
+	s, _ := openStore(t)
+	device := pair(t, s, testJID, testLID)
+	require.NoError(t, s.Close())
+	_, err := device.EventBuffer.GetBufferedEvent(t.Context(), [32]byte{1})
+	require.ErrorIs(t, err, context.Canceled)
+	err = device.EventBuffer.DoDecryptionTxn(t.Context(), func(context.Context) error {
+		t.Error("began")
+		return nil
+	})
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// A commit can fail, too: here because a constraint is checked only then.
+func TestADecryptionThatCannotBeCommittedIsPostponed(t *testing.T) {
+	t.Parallel()
+	alice, bob, s := acquainted(t)
+	message, err := encrypt(t.Context(), bob, alice, "from bob")
+	require.NoError(t, err)
+	execute(t, s, "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$")
+	execute(t, s, `CREATE CONSTRAINT TRIGGER refuse AFTER UPDATE ON whatsmeow_sessions
+		DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()`)
+	_, err = decrypt(t.Context(), alice, bob, message)
+	require.ErrorContains(t, err, "refused")
+	require.ErrorIs(t, err, context.Canceled)
+
+	execute(t, s, "DROP TRIGGER refuse ON whatsmeow_sessions")
+	text, err := decrypt(t.Context(), alice, bob, message) // it has come again
+	require.NoError(t, err)
+	require.Equal(t, "from bob", text)
+}
+
+// What is wrong with the message itself has to be told to its sender.
+func TestADecryptionThatFailsForTheMessageIsNotPostponed(t *testing.T) {
+	t.Parallel()
+	alice, bob, _ := acquainted(t)
+	message, err := encrypt(t.Context(), bob, alice, "from bob")
+	require.NoError(t, err)
+	_, err = decrypt(t.Context(), alice, bob, message)
+	require.NoError(t, err)
+	_, err = decrypt(t.Context(), alice, bob, message)
+	require.ErrorIs(t, err, signalerror.ErrOldCounter)
+	require.NotErrorIs(t, err, context.Canceled)
+}
+
+func TestClientsDoNotSweepTheBuffersOfOthers(t *testing.T) {
+	t.Parallel()
+	s, traced := openStore(t)
+	device := pair(t, s, testJID, testLID)
+	traced.take()
+	require.NoError(t, device.EventBuffer.DeleteOldBufferedHashes(t.Context()))
+	require.Empty(t, traced.take())
+}

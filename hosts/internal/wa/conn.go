@@ -1,0 +1,145 @@
+package wa
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/proto/waE2E"
+	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
+	"google.golang.org/protobuf/proto"
+
+	"wafleet/hosts/internal/actor"
+	"wafleet/hosts/internal/devicestore"
+)
+
+const (
+	// ackTimeout bounds the wait for the server's ack. whatsmeow holds the client's send lock meanwhile, and
+	// its own default of 75 s would hold up everything behind one lost ack.
+	ackTimeout = 15 * time.Second
+	// handlerGrace is how long Close lets handlers finish what they are writing.
+	handlerGrace = 3 * time.Second
+)
+
+// Conn is a company's whatsmeow client.
+type Conn struct {
+	client   *whatsmeow.Client
+	handlers actor.Handlers
+	logger   *slog.Logger
+
+	mu       sync.Mutex
+	life     context.Context //nolint:containedctx // the socket's: whatsmeow's handlers are given none of ours
+	handling sync.WaitGroup  // durable handlers under way
+}
+
+var _ actor.Conn = (*Conn)(nil)
+
+func newConn(device *store.Device, httpClient *http.Client, h actor.Handlers, logger *slog.Logger) *Conn {
+	client := whatsmeow.NewClient(device, bridge{logger: logger})
+	client.SetWebsocketHTTPClient(httpClient)
+	client.SetPreLoginHTTPClient(httpClient)
+	client.SetMediaHTTPClient(httpClient)
+	client.EnableAutoReconnect = false
+	client.DisableLoginAutoReconnect = true
+	client.SynchronousAck = true
+	client.EnableDecryptedEventBuffer = true
+	client.ManualHistorySyncDownload = true
+	c := &Conn{client: client, handlers: h, logger: logger, life: context.Background()}
+	client.GetMessageForRetry = c.messageForRetry
+	client.AddEventHandlerWithSuccessStatus(c.handle)
+	return c
+}
+
+// Connect dials and shakes hands.
+func (c *Conn) Connect(ctx context.Context) error {
+	c.mu.Lock()
+	c.life = ctx
+	c.mu.Unlock()
+	if err := c.client.ConnectContext(ctx); err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	return nil
+}
+
+// Close ends the socket and waits a little for handlers that are writing.
+func (c *Conn) Close() {
+	c.client.Disconnect()
+	done := make(chan struct{})
+	go func() { // ends with the last handler, whose transaction has a deadline
+		c.handling.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(handlerGrace):
+	}
+}
+
+// RequestPairingCode asks for a code to be typed on the phone. WhatsApp checks the client's name: it has to
+// look like a browser on an operating system (whatsmeow pair-code.go).
+func (c *Conn) RequestPairingCode(ctx context.Context, phone string) (string, error) {
+	code, err := c.client.PairPhone(ctx, phone, true, whatsmeow.PairClientChrome, "Chrome (Linux)")
+	if err != nil {
+		return "", fmt.Errorf("request pairing code: %w", err)
+	}
+	return code, nil
+}
+
+// Send puts a message on the wire and waits for the ack.
+func (c *Conn) Send(ctx context.Context, m actor.Outgoing) error {
+	var msg waE2E.Message
+	if err := proto.Unmarshal(m.Wire, &msg); err != nil {
+		return &actor.SendError{Outcome: actor.NotWritten, Reason: "unreadable", Final: true, Err: err}
+	}
+	ctx, storeError := devicestore.WithAbort(ctx)
+	at, err := c.send(ctx, m.ID, types.NewJID(m.Phone, types.DefaultUserServer), &msg)
+	return classify(err, storeError(), at)
+}
+
+// send returns with an error how far the message had come.
+func (c *Conn) send(ctx context.Context, id string, to types.JID, msg *waE2E.Message) (stage, error) {
+	// The device list is cached and needed anyway; an empty one means that the number is not on WhatsApp.
+	devices, err := c.client.GetUserDevices(ctx, []types.JID{to})
+	if err != nil {
+		return beforeFrame, fmt.Errorf("ask for devices: %w", err)
+	}
+	if len(devices) == 0 {
+		return beforeFrame, errNoDevices
+	}
+	_, err = c.client.SendMessage(ctx, to, msg, whatsmeow.SendRequestExtra{ID: id, Timeout: ackTimeout})
+	return aroundFrame, err //nolint:wrapcheck // classified by the caller
+}
+
+// Logout unlinks the device on the phone.
+func (c *Conn) Logout(ctx context.Context) error {
+	if err := c.client.Logout(ctx); err != nil {
+		return fmt.Errorf("log out: %w", err)
+	}
+	return nil
+}
+
+// messageForRetry answers a device that could not decrypt a message. whatsmeow keeps the last 256 messages
+// in memory; the outbox has them for two weeks, over restarts.
+func (c *Conn) messageForRetry(_, _ types.JID, id types.MessageID) *waE2E.Message {
+	wire := c.handlers.Wire(c.context(), id)
+	if wire == nil {
+		return nil
+	}
+	var msg waE2E.Message
+	if err := proto.Unmarshal(wire, &msg); err != nil {
+		c.logger.ErrorContext(c.context(), "stored message is unreadable", "message_id", id, "error", err)
+		return nil
+	}
+	return &msg
+}
+
+func (c *Conn) context() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.life
+}

@@ -1,0 +1,93 @@
+package wa
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.mau.fi/whatsmeow/proto/waE2E"
+	"go.mau.fi/whatsmeow/types"
+	"go.mau.fi/whatsmeow/types/events"
+	"google.golang.org/protobuf/proto"
+
+	"wafleet/shared/message"
+)
+
+func TestTextSurvivesTheRoundTrip(t *testing.T) {
+	t.Parallel()
+	in := message.Content{Kind: message.Text, Text: "Здравствуйте 👋\n*bold*"}
+	msg, err := encode(in)
+	require.NoError(t, err)
+	require.Equal(t, in, content(msg))
+}
+
+func TestOnlyWhatIsValidIsEncoded(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []message.Content{{}, {Kind: message.Text}, {Kind: message.Image}, {Kind: "fax", Text: "x"}} {
+		_, err := encode(bad)
+		require.Error(t, err)
+	}
+}
+
+func TestKinds(t *testing.T) {
+	t.Parallel()
+	text := proto.String("words")
+	for want, m := range map[message.Content]*waE2E.Message{
+		{Kind: message.Text, Text: "words"}:        {ExtendedTextMessage: &waE2E.ExtendedTextMessage{Text: text}},
+		{Kind: message.Image, Text: "words"}:       {ImageMessage: &waE2E.ImageMessage{Caption: text}},
+		{Kind: message.Video, Text: "words"}:       {VideoMessage: &waE2E.VideoMessage{Caption: text}},
+		{Kind: message.Audio}:                      {AudioMessage: &waE2E.AudioMessage{}},
+		{Kind: message.Voice}:                      {AudioMessage: &waE2E.AudioMessage{PTT: proto.Bool(true)}},
+		{Kind: message.Document, Text: "words"}:    {DocumentMessage: &waE2E.DocumentMessage{Caption: text}},
+		{Kind: message.Sticker}:                    {StickerMessage: &waE2E.StickerMessage{}},
+		{Kind: message.Location, Text: "words"}:    {LocationMessage: &waE2E.LocationMessage{Name: text}},
+		{Kind: message.ContactCard, Text: "words"}: {ContactMessage: &waE2E.ContactMessage{DisplayName: text}},
+		{Kind: message.Poll, Text: "words"}:        {PollCreationMessageV3: &waE2E.PollCreationMessage{Name: text}},
+		{Kind: message.Reaction, Text: "words"}:    {ReactionMessage: &waE2E.ReactionMessage{Text: text}},
+		{Kind: message.Unsupported}:                {CallLogMesssage: &waE2E.CallLogMessage{}},
+	} {
+		require.Equal(t, want, content(m))
+	}
+}
+
+func TestDecodeNamesBothAddresses(t *testing.T) {
+	t.Parallel()
+	pn, lid := types.NewJID("79001111111", types.DefaultUserServer), types.NewJID("2002", types.HiddenUserServer)
+	phone := message.Contact{Phone: "79001111111", LID: "2002"}
+	sender := phone
+	sender.Name = "Anna"
+	at := time.Unix(1_800_000_000, 0)
+	for name, source := range map[string]types.MessageSource{
+		"addressed by number": {Chat: pn, Sender: pn, SenderAlt: lid},
+		"addressed by lid":    {Chat: lid, Sender: lid, SenderAlt: pn, AddressingMode: types.AddressingModeLID},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			msg := &waE2E.Message{Conversation: proto.String("hi")}
+			in := decode(&events.Message{Info: types.MessageInfo{MessageSource: source, ID: "A", PushName: "Anna", Timestamp: at}, Message: msg})
+			require.Equal(t, phone, in.Chat)
+			require.Equal(t, sender, in.Sender)
+			require.Equal(t, at, in.Timestamp)
+			again := decode(&events.Message{Info: types.MessageInfo{MessageSource: source, ID: "A"}, Message: proto.CloneOf(msg)})
+			require.Equal(t, in.Digest, again.Digest)
+			other := decode(&events.Message{Info: types.MessageInfo{MessageSource: source, ID: "A"}, Message: &waE2E.Message{Conversation: proto.String("ho")}})
+			require.NotEqual(t, in.Digest, other.Digest)
+		})
+	}
+}
+
+// Whatever bytes a sender encrypts, reading them must not panic.
+func FuzzDecode(f *testing.F) {
+	seed, err := proto.Marshal(&waE2E.Message{Conversation: proto.String("hi")})
+	require.NoError(f, err)
+	f.Add(seed)
+	f.Fuzz(func(t *testing.T, wire []byte) {
+		var msg waE2E.Message
+		if proto.Unmarshal(wire, &msg) != nil {
+			return
+		}
+		in := decode(&events.Message{Message: &msg})
+		require.NotEmpty(t, in.Content.Kind)
+		require.Len(t, in.Digest, 32)
+	})
+}

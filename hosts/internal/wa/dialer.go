@@ -1,0 +1,74 @@
+package wa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/store"
+	"google.golang.org/protobuf/proto"
+
+	"wafleet/hosts/internal/actor"
+	"wafleet/hosts/internal/devicestore"
+	"wafleet/shared/message"
+)
+
+// Dialer makes connections that share one transport.
+type Dialer struct {
+	devices *devicestore.Store
+	client  *http.Client
+	logger  *slog.Logger
+}
+
+var _ actor.Dialer = (*Dialer)(nil)
+
+// NewDialer returns a dialer for the servers of the config. It sets whatsmeow's process-wide globals, so a
+// process has one dialer, made before anything connects.
+func NewDialer(devices *devicestore.Store, cfg Config, logger *slog.Logger) (*Dialer, error) {
+	transport, err := newTransport(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.NoiseRoot != nil {
+		whatsmeow.WACertPubKey = *cfg.NoiseRoot
+	}
+	store.DeviceProps.Os = proto.String(deviceName)
+	store.DeviceProps.RequireFullSync = proto.Bool(false)
+	return &Dialer{devices: devices, client: &http.Client{Transport: transport}, logger: logger}, nil
+}
+
+// deviceName is what the phone shows in its list of linked devices.
+const deviceName = "wafleet"
+
+// Open prepares a connection with the device of the jid, or with a new device for an empty one.
+func (d *Dialer) Open(ctx context.Context, companyID, jid string, h actor.Handlers) (actor.Conn, error) {
+	logger := d.logger.With("company_id", companyID)
+	device := d.devices.New(h.Bind)
+	if jid != "" {
+		var err error
+		device, err = d.devices.Load(ctx, jid)
+		if errors.Is(err, devicestore.ErrNoDevice) {
+			return nil, actor.ErrNoDevice
+		}
+		if err != nil {
+			return nil, fmt.Errorf("load device: %w", err)
+		}
+	}
+	return newConn(device, d.client, h, logger), nil
+}
+
+// Build turns content into the marshalled message that every attempt sends.
+func (d *Dialer) Build(content message.Content) ([]byte, error) {
+	msg, err := encode(content)
+	if err != nil {
+		return nil, err
+	}
+	wire, err := proto.Marshal(msg)
+	if err != nil {
+		return nil, fmt.Errorf("marshal message: %w", err)
+	}
+	return wire, nil
+}

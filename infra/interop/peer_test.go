@@ -1,0 +1,223 @@
+package interop
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// told is a line that peer.mjs writes: an event, or the answer to a command.
+type told struct {
+	Event string `json:"event"`
+
+	Answer int             `json:"answer"`
+	Result json.RawMessage `json:"result"`
+	Error  string          `json:"error"`
+
+	QR       string         `json:"qr"`
+	JID      string         `json:"jid"`
+	LID      string         `json:"lid"`
+	ID       string         `json:"id"`
+	From     string         `json:"from"`
+	FromAlt  string         `json:"fromAlt"`
+	Name     string         `json:"name"`
+	Type     string         `json:"type"`
+	Text     string         `json:"text"`
+	MimeType string         `json:"mimeType"`
+	SHA256   string         `json:"sha256"`
+	Status   string         `json:"status"`
+	Code     int            `json:"code"`
+	Level    string         `json:"level"`
+	Tag      string         `json:"tag"`
+	Attrs    map[string]any `json:"attrs"`
+
+	line string
+}
+
+func (l told) String() string { return l.line }
+
+// peer is a companion of an account that runs Baileys, in a process of its own.
+type peer struct {
+	number  string
+	authDir string
+
+	history *history[told] // of this process
+	past    []told         // of those before
+	stdin   io.WriteCloser
+	exited  chan struct{} // closed when the process has ended and err is set
+	err     error
+	sent    int // commands
+}
+
+// newPeer makes a phone and starts a Baileys that is not paired with it yet.
+func newPeer(t *testing.T, number, name string) *peer {
+	t.Helper()
+	needNode(t)
+	addPhone(t, number, name)
+	p := &peer{number: number, authDir: t.TempDir()}
+	p.start(t)
+	t.Cleanup(func() { p.stop(t) })
+	return p
+}
+
+// needNode skips the test where Baileys cannot run.
+func needNode(t *testing.T) {
+	t.Helper()
+	_, err := exec.LookPath("node")
+	reason := "no node on this machine, install Node.js 20 or newer"
+	if err == nil {
+		_, err = os.Stat(filepath.Join("node_modules", "baileys"))
+		reason = "Baileys is not installed: run `make test`, or `npm ci` in infra/interop"
+	}
+	if err == nil {
+		return
+	}
+	if os.Getenv("REQUIRE_ALL") == "1" {
+		t.Fatal(reason)
+	}
+	t.Skip(reason)
+}
+
+// start begins a process with the credentials that the one before has kept.
+func (p *peer) start(t *testing.T) {
+	t.Helper()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(ca, whatsapp.RootCA(), 0o600))
+	setup, err := json.Marshal(map[string]any{"root": whatsapp.Root(), "authDir": p.authDir})
+	require.NoError(t, err)
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "node", "peer.mjs", string(setup))
+	cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+ca)
+	cmd.WaitDelay = patience
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	p.stdin, err = cmd.StdinPipe()
+	require.NoError(t, err)
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	p.history, p.exited = newHistory[told](), make(chan struct{})
+	go func() {
+		defer close(p.exited)
+		read := p.read(stdout)
+		if err := cmd.Wait(); err != nil || read != nil {
+			p.err = errors.Join(err, read, errors.New(stderr.String()))
+		}
+	}()
+}
+
+// read takes what the process writes until it ends.
+func (p *peer) read(stdout io.Reader) error {
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() {
+		line := told{line: lines.Text()}
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			return err
+		}
+		p.history.add(line)
+	}
+	return lines.Err()
+}
+
+// stop lets the process end by itself.
+func (p *peer) stop(t *testing.T) {
+	t.Helper()
+	_ = p.stdin.Close() // It may have ended already.
+	select {
+	case <-p.exited:
+		require.NoError(t, p.err)
+	case <-time.After(patience):
+		t.Error("Baileys does not end")
+	}
+}
+
+// restart ends the process, lets the test do something, and logs in with a new process.
+func (p *peer) restart(t *testing.T, meanwhile func()) {
+	t.Helper()
+	p.do(t, "close", nil)
+	p.stop(t)
+	all, _ := p.history.snapshot()
+	p.past = append(p.past, all...)
+	meanwhile()
+	p.start(t)
+	p.do(t, "open", nil)
+	p.event(t, "open")
+}
+
+// do gives a command and returns what came of it.
+func (p *peer) do(t *testing.T, command string, args map[string]any) json.RawMessage {
+	t.Helper()
+	p.sent++
+	id := p.sent
+	encoded, err := json.Marshal(map[string]any{"id": id, "do": command, "with": args})
+	require.NoError(t, err)
+	_, err = p.stdin.Write(append(encoded, '\n'))
+	require.NoError(t, err)
+	answer := p.history.await(t, "answer to "+command, func(l told) bool { return l.Answer == id })
+	require.Empty(t, answer.Error, command)
+	return answer.Result
+}
+
+// send gives a command that sends a message and returns its id.
+func (p *peer) send(t *testing.T, command string, args map[string]any) (id string) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal(p.do(t, command, args), &id))
+	return id
+}
+
+func (p *peer) event(t *testing.T, name string) told {
+	t.Helper()
+	return p.history.await(t, "event "+name, func(l told) bool { return l.Event == name })
+}
+
+func (p *peer) message(t *testing.T, id string) told {
+	t.Helper()
+	return p.history.await(t, "message "+id, func(l told) bool { return l.Event == "message" && l.ID == id })
+}
+
+func (p *peer) status(t *testing.T, id, status string) {
+	t.Helper()
+	p.history.await(t, status+" of "+id, func(l told) bool { return l.Event == "status" && l.ID == id && l.Status == status })
+}
+
+// told returns everything that happened under a name, also before restarts.
+func (p *peer) told(name string) []told {
+	all, _ := p.history.snapshot()
+	var found []told
+	for _, line := range append(p.past[:len(p.past):len(p.past)], all...) {
+		if line.Event == name {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// pairByQR links Baileys by its first QR.
+func (p *peer) pairByQR(t *testing.T) {
+	t.Helper()
+	p.do(t, "open", nil)
+	_, err := whatsapp.Scan(t.Context(), p.number, p.event(t, "qr").QR)
+	require.NoError(t, err)
+	p.event(t, "open")
+}
+
+// pairByCode links Baileys by a code, which it can ask for once it has shown a QR.
+func (p *peer) pairByCode(t *testing.T) {
+	t.Helper()
+	p.do(t, "open", nil)
+	p.event(t, "qr")
+	var code string
+	require.NoError(t, json.Unmarshal(p.do(t, "requestCode", map[string]any{"phone": p.number}), &code))
+	_, err := whatsapp.EnterCode(t.Context(), p.number, code)
+	require.NoError(t, err)
+	p.event(t, "open")
+}

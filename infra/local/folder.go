@@ -1,0 +1,68 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"syscall"
+
+	"encoding/hex"
+
+	"wafleet/infra/local/datadir"
+	"wafleet/infra/local/devenv"
+	"wafleet/shared/vault"
+)
+
+// openFolder takes the data folder and reads or makes the keys in it.
+func (s *System) openFolder(context.Context) error {
+	dir, err := datadir.Open(s.settings.Data)
+	if err != nil {
+		return err //nolint:wrapcheck // says what it was doing
+	}
+	s.dir = dir
+	s.stack.push("data folder", func(context.Context) error { return dir.Close() })
+	if s.previous, err = devenv.Read(dir.Path(devEnvName)); err != nil {
+		return err //nolint:wrapcheck // says what it was doing
+	}
+	if s.masterKey, err = s.readMasterKey(); err != nil {
+		return err
+	}
+	s.adminKey, err = s.readAdminKey()
+	return err
+}
+
+func (s *System) readMasterKey() ([]byte, error) {
+	if s.settings.MasterKey != "" {
+		return hex.DecodeString(s.settings.MasterKey) //nolint:wrapcheck // validated before
+	}
+	return s.dir.Secret("master.key", vault.KeySize) //nolint:wrapcheck // says what it was doing
+}
+
+// listen takes the API's port before anything is started; requests wait in it until the API serves.
+func (s *System) listen(ctx context.Context) error {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", loopback(s.settings.Port))
+	if err != nil {
+		return portError("PORT", s.settings.Port, err)
+	}
+	s.api = listener
+	s.stack.push("port", func(context.Context) error {
+		if err := listener.Close(); !errors.Is(err, net.ErrClosed) {
+			return err //nolint:wrapcheck // the stack names it
+		}
+		return nil
+	})
+	return nil
+}
+
+func loopback(port uint16) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port))) }
+
+// portError says what to do about a port that cannot be had.
+func portError(variable string, port uint16, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("port %d is taken by another program: end that, or choose another port with %s=", port, variable)
+	}
+	return fmt.Errorf("listen on port %d (%s): %w", port, variable, err)
+}

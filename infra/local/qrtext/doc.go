@@ -1,0 +1,2 @@
+// Package qrtext draws QR codes with characters, for terminals.
+package qrtext

@@ -1,0 +1,116 @@
+package wasim_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.mau.fi/whatsmeow/types/events"
+	"go.mau.fi/whatsmeow/util/keys"
+
+	"wafleet/infra/wasim"
+)
+
+func TestSecondLoginReplacesTheFirst(t *testing.T) {
+	t.Parallel()
+	b := start(t, wasim.Options{})
+	b.phone(t, anna, "Anna")
+	first := b.pair(t, anna)
+	second := b.clientOf(t, first.Store, first.store)
+	second.login(t)
+	await[*events.StreamReplaced](t, first, nil)
+
+	var live int
+	for _, row := range b.Journal(0, 0) { // Never two at a time, in the order of the journal.
+		if row.Device == "" {
+			continue
+		}
+		switch row.Tag {
+		case "success":
+			live++
+			require.Equal(t, 1, live, "row %d", row.N)
+		case "close":
+			live--
+		}
+	}
+	require.Equal(t, 1, live)
+}
+
+func TestUnlinkedCompanionIsLoggedOut(t *testing.T) {
+	t.Parallel()
+	b := start(t, wasim.Options{})
+	b.phone(t, anna, "Anna")
+	c := b.pair(t, anna)
+	stale := *c.Store
+	id := *c.Store.ID
+	stale.ID = &id
+	require.NoError(t, b.Unlink(t.Context(), anna, 1))
+	out := await[*events.LoggedOut](t, c, nil)
+	require.False(t, out.OnConnect)
+	require.Eventually(t, c.store.isDeleted, patience, time.Millisecond)
+	require.ErrorIs(t, b.Unlink(t.Context(), anna, 1), wasim.ErrNotFound)
+
+	again := b.clientOf(t, &stale, c.store)
+	require.NoError(t, again.Connect())
+	out = await[*events.LoggedOut](t, again, nil)
+	require.True(t, out.OnConnect)
+	require.Equal(t, events.ConnectFailureLoggedOut, out.Reason)
+}
+
+func TestLogoutUnlinks(t *testing.T) {
+	t.Parallel()
+	b := start(t, wasim.Options{})
+	b.phone(t, anna, "Anna")
+	c := b.pair(t, anna)
+	require.NoError(t, c.Logout(t.Context()))
+	phone, err := b.Phone(anna)
+	require.NoError(t, err)
+	require.Empty(t, phone.Companions)
+	b.noneUnhandled(t)
+}
+
+func TestLoginNeedsTheKeyOfThePairing(t *testing.T) {
+	t.Parallel()
+	b := start(t, wasim.Options{})
+	b.phone(t, anna, "Anna")
+	c := b.pair(t, anna)
+	thief := *c.Store
+	id := *c.Store.ID
+	thief.ID, thief.NoiseKey = &id, keys.NewKeyPair()
+	stolen := b.clientOf(t, &thief, c.store)
+	require.NoError(t, stolen.Connect())
+	await[*events.LoggedOut](t, stolen, nil)
+	require.True(t, c.IsLoggedIn(), "the true one stays")
+}
+
+func TestOthersLearnOfNewDevices(t *testing.T) {
+	t.Parallel()
+	b := start(t, wasim.Options{})
+	b.phone(t, anna, "Anna")
+	b.phone(t, boris, "Boris")
+	company := b.pair(t, anna)
+	company.text(t, boris, "before")
+
+	colleague, partner := b.pair(t, anna), b.pair(t, boris)
+	company.text(t, boris, "after")
+	awaitIncoming(t, partner, "after")
+	came := awaitIncoming(t, colleague, "after")
+	require.True(t, came.Info.IsFromMe)
+	require.Equal(t, boris, came.Info.Chat.User)
+	b.noneUnhandled(t)
+}
+
+func TestStatsCountLogins(t *testing.T) {
+	t.Parallel()
+	b := start(t, wasim.Options{})
+	b.phone(t, anna, "Anna")
+	c := b.pair(t, anna)
+	stats := b.Stats()
+	require.Equal(t, uint64(1), stats.Logins)
+	require.Equal(t, int64(1), stats.Connections.Open)
+	require.Equal(t, uint64(2), stats.Connections.Total, "one to pair, one to log in")
+	require.Equal(t, int64(1), stats.ByAccount[anna].Connections)
+	c.Disconnect()
+	require.Eventually(t, func() bool { return b.Stats().Connections.Open == 0 }, patience, time.Millisecond)
+	require.Zero(t, b.Stats().ByAccount[anna].Connections)
+}

@@ -1,0 +1,3 @@
+module wafleet/migrations
+
+go 1.26.0

@@ -1,0 +1,2 @@
+// Package phone normalises and checks phone numbers as callers write them.
+package phone

@@ -1,0 +1,54 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"wafleet/shared/store/db"
+)
+
+// Event is a fact about a company, to be told to it.
+type Event struct {
+	CompanyID string
+	Type      string
+	Data      any       // becomes JSON
+	ID        uuid.UUID // fixed by the caller where the fact may be written twice, else made here
+}
+
+// Delivery is one event on its way to one endpoint.
+type Delivery = db.AppendEventRow
+
+// EventContext is the associated data of a sealed event.
+func EventContext(id uuid.UUID) string { return "events.data|" + id.String() }
+
+// AppendEvent writes an event under the company's next number and a delivery for each endpoint that wants
+// it. It must be the last statement of its transaction: from here to the commit the company's counter is
+// locked, which is what keeps readers of the log from skipping an event. After the commit the caller may
+// speed the returned deliveries up through the queue; nothing depends on it. Who calls it for many companies at the
+// same time has to leave one connection of the pool free, for data keys that are not in memory yet.
+func (s *Store) AppendEvent(ctx context.Context, tx pgx.Tx, e Event) ([]Delivery, error) {
+	data, err := json.Marshal(e.Data)
+	if err != nil {
+		return nil, fmt.Errorf("encode event: %w", err)
+	}
+	if e.ID == uuid.Nil {
+		if e.ID, err = uuid.NewV7(); err != nil {
+			return nil, fmt.Errorf("make event id: %w", err)
+		}
+	}
+	sealed, err := s.vault.Seal(ctx, e.CompanyID, EventContext(e.ID), data)
+	if err != nil {
+		return nil, fmt.Errorf("seal event: %w", err)
+	}
+	deliveries, err := s.queries.AppendEvent(ctx, tx, db.AppendEventParams{
+		CompanyID: e.CompanyID, ID: e.ID, Type: e.Type, Data: sealed,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("append event: %w", err)
+	}
+	return deliveries, nil
+}

@@ -1,0 +1,79 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"wafleet/shared/message"
+	"wafleet/shared/store/db"
+)
+
+// Arrival is an incoming message under the id that its dedup key fixes.
+type Arrival struct {
+	CompanyID   string
+	ID          uuid.UUID // UUIDv5 of the dedup key; the message's id and the event's
+	WAMessageID string
+	Phone, Chat string // the sender's number where known, and the canonical chat
+	Sender      string // canonical address of the sender
+	SenderName  string
+	Content     message.Content
+	Event       message.Incoming
+	SentAt      time.Time
+}
+
+// IncomingID is the message id of an arrival.
+func IncomingID(id uuid.UUID) string { return "in_" + id.String() }
+
+// Receive stores an incoming message, its event and the deliveries in one transaction. A message that is
+// already there is left alone: fresh is false and nothing is told twice.
+func (s *Store) Receive(ctx context.Context, fence Fence, a Arrival) (fresh bool, deliveries []Delivery, err error) {
+	messageID := IncomingID(a.ID)
+	content, err := a.Content.Encode()
+	if err != nil {
+		return false, nil, fmt.Errorf("receive: %w", err)
+	}
+	body, err := s.vault.Seal(ctx, a.CompanyID, message.BodyContext(messageID), content)
+	if err != nil {
+		return false, nil, fmt.Errorf("seal incoming: %w", err)
+	}
+	err = s.FencedTx(ctx, fence, func(tx pgx.Tx) error {
+		rows, err := s.queries.InsertIncoming(ctx, tx, db.InsertIncomingParams{
+			CompanyID: a.CompanyID, MessageID: messageID, Phone: a.Phone, Shard: fence.Shard, Kind: string(a.Content.Kind),
+			Chat: a.Chat, Body: body, WaMessageID: &a.WAMessageID, Sender: &a.Sender, SenderName: &a.SenderName,
+			CreatedAt: a.SentAt, HostID: fence.HostID,
+		})
+		if err != nil {
+			return fmt.Errorf("insert incoming: %w", err)
+		}
+		if fresh = rows > 0; !fresh {
+			return nil
+		}
+		deliveries, err = s.AppendEvent(ctx, tx, Event{
+			CompanyID: a.CompanyID, Type: message.Received.EventType(), Data: a.Event, ID: a.ID,
+		})
+		return err
+	})
+	if err != nil {
+		return false, nil, err
+	}
+	return fresh, deliveries, nil
+}
+
+// Quarantine keeps what an inbound handler could not digest, so that it can be acked without being lost.
+func (s *Store) Quarantine(ctx context.Context, fence Fence, companyID, source, reason string, body []byte) error {
+	sealed, err := s.vault.Seal(ctx, companyID, "quarantine.body", body)
+	if err != nil {
+		return fmt.Errorf("seal for quarantine: %w", err)
+	}
+	return s.FencedTx(ctx, fence, func(tx pgx.Tx) error {
+		err := s.queries.Quarantine(ctx, tx, db.QuarantineParams{CompanyID: companyID, Source: source, Reason: reason, Body: sealed})
+		if err != nil {
+			return fmt.Errorf("quarantine: %w", err)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,180 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"wafleet/shared/message"
+	"wafleet/shared/store/db"
+)
+
+// ErrNotMoved says that a message is no longer in a state from which the wanted step is allowed: somebody
+// or something else moved it first. Nothing was written.
+var ErrNotMoved = errors.New("message is no longer in a state to be moved")
+
+// Move is one step of the status ladder.
+type Move struct {
+	CompanyID, MessageID string
+	To                   message.Status
+	From                 []message.Status // narrows what the ladder allows; nil: all of it
+	Reason               string
+	Delay                time.Duration // until the message is due again, for a step back to queued
+}
+
+// Attempt is the right to put a message on the wire once.
+type Attempt struct {
+	CompanyID, MessageID string
+	Incarnation          uuid.UUID // of the session that sends; another one finds the message in doubt
+	Wire                 []byte    // sealed; kept if the message has one already
+}
+
+// Begin claims a queued message for sending and fixes what goes on the wire. ErrNotMoved: it was canceled,
+// expired or taken; ErrFenced: the lease is gone.
+func (s *Store) Begin(ctx context.Context, fence Fence, a Attempt) error {
+	rows, err := s.queries.BeginSending(ctx, s.pool, beginParams(fence, a))
+	return s.guarded(ctx, fence, rows, err, "begin sending")
+}
+
+// Resume claims an unconfirmed message for another attempt under its id.
+func (s *Store) Resume(ctx context.Context, fence Fence, a Attempt) error {
+	rows, err := s.queries.ResumeSending(ctx, s.pool, db.ResumeSendingParams{
+		CompanyID: a.CompanyID, MessageID: a.MessageID, Incarnation: a.Incarnation,
+		Shard: fence.Shard, Term: fence.Term, HostID: fence.HostID,
+	})
+	return s.guarded(ctx, fence, rows, err, "resume sending")
+}
+
+// Move makes one step of the ladder and writes the event that tells of it.
+func (s *Store) Move(ctx context.Context, fence Fence, m Move) ([]Delivery, error) {
+	_, deliveries, err := s.Advance(ctx, fence, m, nil)
+	return deliveries, err
+}
+
+// Advance is Move and, in the same transaction, Begin of the next message: one commit for each message of
+// a busy outbox. Begun is false when the next message was canceled, expired or taken; the move holds all the same.
+func (s *Store) Advance(ctx context.Context, fence Fence, m Move, next *Attempt) (begun bool, deliveries []Delivery, err error) {
+	if err := s.openKey(ctx, m.CompanyID); err != nil {
+		return false, nil, err
+	}
+	err = s.FencedTx(ctx, fence, func(tx pgx.Tx) error {
+		if next != nil {
+			rows, err := s.queries.BeginSending(ctx, tx, beginParams(fence, *next))
+			if err != nil {
+				return fmt.Errorf("begin sending: %w", err)
+			}
+			begun = rows > 0
+		}
+		deliveries, err = s.MoveInTx(ctx, tx, fence.HostID, m)
+		return err
+	})
+	if err != nil {
+		return false, nil, err
+	}
+	return begun, deliveries, nil
+}
+
+// MoveInTx is Move inside a transaction of the caller's. It must be the transaction's last statement.
+func (s *Store) MoveInTx(ctx context.Context, tx pgx.Tx, hostID string, m Move) ([]Delivery, error) {
+	from := m.To.Sources()
+	if m.From != nil {
+		from = slices.DeleteFunc(from, func(s message.Status) bool { return !slices.Contains(m.From, s) })
+	}
+	row, err := s.queries.MoveMessage(ctx, tx, db.MoveMessageParams{
+		CompanyID: m.CompanyID, MessageID: m.MessageID, HostID: hostID,
+		Status: string(m.To), FromStates: words(from), Reason: m.Reason, Delay: m.Delay.Seconds(),
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, ErrNotMoved
+	}
+	if err != nil {
+		return nil, fmt.Errorf("move message: %w", err)
+	}
+	return s.tell(ctx, tx, m, row)
+}
+
+// tell appends the event of a step, if one is due.
+func (s *Store) tell(ctx context.Context, tx pgx.Tx, m Move, row db.MoveMessageRow) ([]Delivery, error) {
+	eventType := m.To.EventType()
+	if eventType == "" {
+		return nil, nil
+	}
+	return s.AppendEvent(ctx, tx, Event{CompanyID: m.CompanyID, Type: eventType, Data: progress(row, m)})
+}
+
+// DoubtStale marks what other incarnations of a company's session were sending as unconfirmed, tells of it, and
+// returns the message ids.
+func (s *Store) DoubtStale(ctx context.Context, fence Fence, companyID string, incarnation uuid.UUID) ([]string, error) {
+	if err := s.openKey(ctx, companyID); err != nil {
+		return nil, err
+	}
+	var ids []string
+	err := s.FencedTx(ctx, fence, func(tx pgx.Tx) error {
+		rows, err := s.queries.DoubtStaleSends(ctx, tx, db.DoubtStaleSendsParams{
+			CompanyID: companyID, Incarnation: incarnation, Reason: reasonOwnerLost, HostID: fence.HostID,
+		})
+		if err != nil {
+			return fmt.Errorf("doubt stale sends: %w", err)
+		}
+		for _, row := range rows {
+			ids = append(ids, row.MessageID)
+			m := Move{CompanyID: companyID, MessageID: row.MessageID, To: message.Unconfirmed, Reason: reasonOwnerLost}
+			if _, err := s.tell(ctx, tx, m, db.MoveMessageRow(row)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ids, nil
+}
+
+// reasonOwnerLost is why a send is in doubt whose owner went away before it could tell how it ended.
+const reasonOwnerLost = "owner_lost"
+
+// guarded names the outcome of a fenced single-row update.
+func (s *Store) guarded(ctx context.Context, fence Fence, rows int64, err error, what string) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	if rows > 0 {
+		return nil
+	}
+	if err := s.CheckFence(ctx, fence); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return fmt.Errorf("%s: %w", what, ErrNotMoved)
+}
+
+func beginParams(fence Fence, a Attempt) db.BeginSendingParams {
+	return db.BeginSendingParams{
+		CompanyID: a.CompanyID, MessageID: a.MessageID, Incarnation: a.Incarnation, Wire: a.Wire,
+		Shard: fence.Shard, Term: fence.Term, HostID: fence.HostID,
+	}
+}
+
+func progress(row db.MoveMessageRow, m Move) message.Progress {
+	p := message.Progress{
+		MessageID: row.MessageID, Status: m.To, To: message.Contact{Phone: row.Phone},
+		Kind: message.Kind(row.Kind), Reason: m.Reason, Timestamp: row.At,
+	}
+	if row.ClientRef != nil {
+		p.ClientRef = *row.ClientRef
+	}
+	return p
+}
+
+func words(statuses []message.Status) []string {
+	out := make([]string, len(statuses))
+	for i, s := range statuses {
+		out[i] = string(s)
+	}
+	return out
+}

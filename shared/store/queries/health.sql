@@ -1,0 +1,13 @@
+-- The state of the whole installation. No company's rows leave these statements, only counts of them.
+
+-- name: MeasureFleet :one
+SELECT (SELECT count(*) FROM hosts h WHERE h.heartbeat_at > now() - interval '1 minute') AS hosts,
+       (SELECT count(*) FROM shard_lease) AS shards,
+       (SELECT count(*) FROM shard_lease l WHERE l.host_id IS NOT NULL AND l.expires_at > now()) AS owned_shards,
+       (SELECT count(*) FROM messages m WHERE m.direction = 'outgoing' AND m.status = 'accepted' AND m.enqueued_at IS NOT NULL) AS handed_over;
+
+-- name: MeasureTraffic :one
+SELECT count(*) FILTER (WHERE direction = 'outgoing' AND sent_at IS NOT NULL) AS sent,
+       count(*) FILTER (WHERE direction = 'incoming') AS received,
+       coalesce(avg(extract(epoch FROM sent_at - created_at)) FILTER (WHERE direction = 'outgoing' AND sent_at IS NOT NULL), 0)::float8 AS response_seconds
+FROM messages;

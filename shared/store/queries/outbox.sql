@@ -1,0 +1,109 @@
+-- name: AcceptMessage :one
+-- Step 1 of a send: the row under its final id, before anything is queued. 0 rows: the id exists.
+INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, lane, client_ref, body_hash, due_at, expires_at, trace)
+VALUES (@company_id, @phone, @message_id, 'outgoing', 'accepted', @shard, @kind, @chat, @lane, sqlc.narg(client_ref), @body_hash,
+    coalesce(sqlc.narg(due_at)::timestamptz, now()), now() + make_interval(secs => sqlc.narg(ttl)::float8),
+    jsonb_build_array(jsonb_build_object('status', 'accepted', 'at', now())))
+ON CONFLICT (company_id, direction, message_id) DO NOTHING
+RETURNING id;
+
+-- name: GetOutgoing :one
+SELECT * FROM messages WHERE company_id = @company_id AND direction = 'outgoing' AND message_id = @message_id;
+
+-- name: GetMessage :one
+SELECT * FROM messages WHERE company_id = @company_id AND message_id = @message_id
+ORDER BY direction DESC LIMIT 1;
+
+-- name: MarkEnqueued :exec
+UPDATE messages SET enqueued_at = coalesce(enqueued_at, now())
+WHERE company_id = @company_id AND direction = 'outgoing' AND message_id = @message_id;
+
+-- name: QueueMessages :many
+-- Step 3: the body arrives and the message waits for its turn. Idempotent, and not fenced: any host may do it.
+UPDATE messages m SET
+    body = q.body, status = 'queued', reason = '', enqueued_at = coalesce(m.enqueued_at, now()),
+    trace = m.trace || jsonb_build_object('status', 'queued', 'at', now(), 'host', @host_id::text)
+FROM (SELECT unnest(@companies::text[]) AS company_id, unnest(@message_ids::text[]) AS message_id, unnest(@bodies::bytea[]) AS body) AS q
+WHERE m.company_id = q.company_id AND m.direction = 'outgoing' AND m.message_id = q.message_id
+  AND (m.status = 'accepted' OR (m.status = 'failed' AND m.reason = 'not_enqueued'))
+RETURNING m.company_id, m.message_id;
+
+-- name: PeekOutbox :many
+-- The next messages to send, none of a chat that an undecided message holds.
+SELECT m.id, m.message_id, m.phone, m.chat, m.kind, m.lane, m.body, m.wire, m.attempt, m.client_ref, m.created_at, m.expires_at
+FROM messages m
+WHERE m.company_id = @company_id AND m.direction = 'outgoing' AND m.status = 'queued' AND m.due_at <= now()
+  AND (m.expires_at IS NULL OR m.expires_at > now())
+  AND NOT EXISTS (SELECT 1 FROM messages held WHERE held.company_id = m.company_id AND held.direction = 'outgoing'
+                  AND held.chat = m.chat AND held.status IN ('sending', 'unconfirmed'))
+ORDER BY m.lane, m.id
+LIMIT @page_size::integer;
+
+-- name: NextDue :one
+-- Seconds until the outbox of a company has something due; NULL: nothing waits.
+SELECT extract(epoch FROM min(due_at) - now())::float8 AS seconds FROM messages
+WHERE company_id = @company_id AND direction = 'outgoing' AND status = 'queued' AND due_at > now();
+
+-- name: BeginSending :execrows
+-- Step 4, guarded: queued → sending. What is on the wire is fixed here, before the first attempt.
+WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = @shard AND l.term = @term::uuid FOR KEY SHARE)
+UPDATE messages m SET
+    status = 'sending', attempt = m.attempt + 1, term = @term::uuid, incarnation = @incarnation::uuid,
+    wire = coalesce(m.wire, @wire), reason = '',
+    trace = m.trace || jsonb_build_object('status', 'sending', 'at', now(), 'host', @host_id::text, 'attempt', m.attempt + 1)
+FROM fence
+WHERE m.company_id = @company_id AND m.direction = 'outgoing' AND m.message_id = @message_id AND m.status = 'queued'
+  AND (m.expires_at IS NULL OR m.expires_at > now());
+
+-- name: ResumeSending :execrows
+-- unconfirmed → sending, under the same id: the server and the other side fold the copies.
+WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = @shard AND l.term = @term::uuid FOR KEY SHARE)
+UPDATE messages m SET
+    status = 'sending', attempt = m.attempt + 1, resends = m.resends + 1, term = @term::uuid, incarnation = @incarnation::uuid,
+    trace = m.trace || jsonb_build_object('status', 'sending', 'at', now(), 'host', @host_id::text, 'attempt', m.attempt + 1, 'reason', 'resend')
+FROM fence
+WHERE m.company_id = @company_id AND m.direction = 'outgoing' AND m.message_id = @message_id AND m.status = 'unconfirmed';
+
+-- name: MoveMessage :one
+-- A guarded step of the status ladder, inside a transaction that holds the fence. 0 rows: it is no longer in
+-- one of the states it may come from.
+UPDATE messages m SET
+    status = @status::text, reason = @reason::text,
+    sent_at = CASE WHEN @status::text IN ('sent', 'delivered', 'read', 'played') THEN coalesce(m.sent_at, now()) ELSE m.sent_at END,
+    delivered_at = CASE WHEN @status::text IN ('delivered', 'read', 'played') THEN coalesce(m.delivered_at, now()) ELSE m.delivered_at END,
+    read_at = CASE WHEN @status::text IN ('read', 'played') THEN coalesce(m.read_at, now()) ELSE m.read_at END,
+    played_at = CASE WHEN @status::text = 'played' THEN coalesce(m.played_at, now()) ELSE m.played_at END,
+    due_at = CASE WHEN @status::text = 'queued' THEN now() + make_interval(secs => @delay::float8) ELSE m.due_at END,
+    trace = m.trace || jsonb_strip_nulls(jsonb_build_object('status', @status::text, 'at', now(), 'host', nullif(@host_id::text, ''),
+        'reason', nullif(@reason::text, '')))
+WHERE m.company_id = @company_id AND m.direction = 'outgoing' AND m.message_id = @message_id AND m.status = ANY(@from_states::text[])
+  -- Of all failures only one can be lifted again.
+  AND (m.status <> 'failed' OR m.reason = 'not_enqueued' OR @status::text NOT IN ('accepted', 'queued'))
+RETURNING m.message_id, m.phone, m.kind, m.client_ref, m.created_at, now()::timestamptz AS at;
+
+-- name: DoubtStaleSends :many
+-- What another incarnation was sending may or may not have gone out. Inside a transaction that holds the fence.
+UPDATE messages m SET status = 'unconfirmed', reason = @reason::text,
+    trace = m.trace || jsonb_build_object('status', 'unconfirmed', 'at', now(), 'host', @host_id::text, 'reason', @reason::text)
+WHERE m.company_id = @company_id AND m.direction = 'outgoing' AND m.status = 'sending' AND m.incarnation <> @incarnation::uuid
+RETURNING m.message_id, m.phone, m.kind, m.client_ref, m.created_at, now()::timestamptz AS at;
+
+-- name: ListUnconfirmed :many
+SELECT id, message_id, phone, wire, attempt, resends FROM messages
+WHERE company_id = @company_id AND direction = 'outgoing' AND status = 'unconfirmed'
+ORDER BY id;
+
+-- name: GetWire :one
+-- What was sent under an id, to answer a retry receipt.
+SELECT wire, phone FROM messages
+WHERE company_id = @company_id AND direction = 'outgoing' AND message_id = @message_id AND wire IS NOT NULL
+  AND created_at > now() - interval '14 days';
+
+-- name: CountWaiting :one
+SELECT count(*) FROM messages WHERE company_id = @company_id AND direction = 'outgoing' AND status = 'queued';
+
+-- name: ListDueCompanies :many
+-- Companies of these shards that have something to send now.
+SELECT DISTINCT company_id FROM messages
+WHERE direction = 'outgoing' AND status = 'queued' AND shard = ANY(@shards::integer[]) AND due_at <= now()
+ORDER BY company_id;

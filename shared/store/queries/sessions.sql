@@ -1,0 +1,67 @@
+-- name: GetSession :one
+SELECT * FROM whatsapp_sessions WHERE company_id = @company_id;
+
+-- name: ListSessions :many
+-- Every session of the installation, or of one company; a page when limit is given.
+SELECT company_id, state, status, reason, user_action, connected_at FROM whatsapp_sessions
+WHERE (sqlc.narg(company_id)::text IS NULL OR company_id = sqlc.narg(company_id))
+  AND company_id > @after::text
+ORDER BY company_id
+LIMIT sqlc.narg(page_size)::bigint;
+
+-- name: CountSessions :many
+SELECT state, count(*) AS sessions FROM whatsapp_sessions
+WHERE (sqlc.narg(company_id)::text IS NULL OR company_id = sqlc.narg(company_id))
+GROUP BY state ORDER BY state;
+
+-- name: SetDesired :one
+-- Declares what the session should be; its owner reconciles. Every call is a new generation.
+UPDATE whatsapp_sessions SET
+    desired_state = @desired_state,
+    desired_generation = desired_generation + 1,
+    pairing_method = coalesce(sqlc.narg(pairing_method), pairing_method),
+    pairing_phone = coalesce(sqlc.narg(pairing_phone), pairing_phone),
+    updated_at = now()
+WHERE company_id = @company_id
+RETURNING *;
+
+-- name: ListUnreconciled :many
+SELECT s.company_id, c.shard FROM whatsapp_sessions s JOIN companies c ON c.company_id = s.company_id
+WHERE s.observed_generation < s.desired_generation AND c.shard = ANY(@shards::integer[])
+ORDER BY s.company_id;
+
+-- name: ObserveGeneration :execrows
+WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = @shard AND l.term = @term::uuid FOR KEY SHARE)
+UPDATE whatsapp_sessions s SET observed_generation = @generation, updated_at = now()
+FROM fence
+WHERE s.company_id = @company_id AND s.observed_generation < @generation;
+
+-- name: SetSessionState :one
+-- The only writer of state; keeps the predecessor's columns in step. Inside a transaction that holds the fence.
+-- 0 rows: no such company.
+WITH changed AS (
+    UPDATE whatsapp_sessions s SET
+        state = @state::text, status = @status, reason = @reason, user_action = @user_action, updated_at = now(),
+        connected_at = CASE WHEN @state::text = 'connected' THEN coalesce(s.connected_at, now()) END,
+        jid = CASE WHEN @state::text IN ('logged_out', 'pairing', 'created') THEN NULL ELSE coalesce(sqlc.narg(jid)::text, s.jid) END,
+        lid = CASE WHEN @state::text IN ('logged_out', 'pairing', 'created') THEN NULL ELSE coalesce(sqlc.narg(lid)::text, s.lid) END,
+        push_name = coalesce(sqlc.narg(push_name)::text, s.push_name),
+        qr_attempts = @qr_attempts,
+        reconnects = s.reconnects + CASE WHEN @state::text = 'reconnecting' AND s.state = 'connected' THEN 1 ELSE 0 END
+    WHERE s.company_id = @company_id
+    RETURNING s.company_id, s.status, s.state, s.desired_state, s.pairing_method, s.jid, s.connected_at
+), mirrored AS (
+    UPDATE companies c SET
+        whatsapp_status = changed.status,
+        whatsapp_enabled = changed.desired_state = 'running',
+        whatsapp_connection_method = changed.pairing_method,
+        whatsapp_phone = coalesce(split_part(split_part(changed.jid, '@', 1), ':', 1), c.whatsapp_phone),
+        whatsapp_last_connected = coalesce(changed.connected_at, c.whatsapp_last_connected)
+    FROM changed
+    WHERE c.company_id = changed.company_id
+)
+SELECT company_id, state FROM changed;
+
+-- name: FindCompanyByNumber :one
+SELECT company_id FROM whatsapp_sessions
+WHERE split_part(split_part(jid, '@', 1), ':', 1) = @phone::text;

@@ -1,0 +1,146 @@
+package vault
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// KeySize is the size of master and data keys in bytes.
+const KeySize = 32
+
+// version starts every sealed text, so that the form can change.
+const version = 1
+
+// maxCachedKeys bounds the opened data keys a process holds; beyond it an arbitrary one is dropped.
+const maxCachedKeys = 20_000
+
+var (
+	// ErrNoKey says that a company has no data key: it does not exist, or was deleted.
+	ErrNoKey = errors.New("company has no data key")
+	// ErrCannotOpen says that a sealed text was damaged, moved, or sealed with another key.
+	ErrCannotOpen = errors.New("sealed text does not open")
+)
+
+// Wrapper wraps data keys with a master key that never leaves it.
+type Wrapper interface {
+	// Wrap seals a company's data key; Unwrap reverses it or returns ErrCannotOpen.
+	Wrap(ctx context.Context, companyID string, key []byte) ([]byte, error)
+	Unwrap(ctx context.Context, companyID string, wrapped []byte) ([]byte, error)
+}
+
+// Keys finds the wrapped data key of a company, or returns ErrNoKey.
+type Keys interface {
+	WrappedKey(ctx context.Context, companyID string) ([]byte, error)
+}
+
+// Vault seals and opens. It is safe for concurrent use.
+type Vault struct {
+	wrapper Wrapper
+	keys    Keys
+
+	mu     sync.RWMutex
+	opened map[string]cipher.AEAD // by company
+}
+
+// New returns a vault over the keys that wrapper can unwrap.
+func New(wrapper Wrapper, keys Keys) *Vault {
+	return &Vault{wrapper: wrapper, keys: keys, opened: make(map[string]cipher.AEAD)}
+}
+
+// CreateKey makes a data key for a new company and returns it wrapped, ready to be stored.
+func (v *Vault) CreateKey(ctx context.Context, companyID string) ([]byte, error) {
+	key := make([]byte, KeySize)
+	_, _ = rand.Read(key) // never fails (crypto/rand.Read, Go 1.24)
+	wrapped, err := v.wrapper.Wrap(ctx, companyID, key)
+	if err != nil {
+		return nil, fmt.Errorf("wrap data key: %w", err)
+	}
+	return wrapped, nil
+}
+
+// Seal encrypts a text of the company. The place ("messages.body|<id>") must be given again to open it.
+func (v *Vault) Seal(ctx context.Context, companyID, place string, text []byte) ([]byte, error) {
+	aead, err := v.key(ctx, companyID)
+	if err != nil {
+		return nil, err
+	}
+	sealed := make([]byte, 1+aead.NonceSize(), 1+aead.NonceSize()+len(text)+aead.Overhead())
+	sealed[0] = version
+	_, _ = rand.Read(sealed[1:])
+	return aead.Seal(sealed, sealed[1:], text, associated(companyID, place)), nil
+}
+
+// Open reverses Seal, or returns ErrCannotOpen.
+func (v *Vault) Open(ctx context.Context, companyID, place string, sealed []byte) ([]byte, error) {
+	aead, err := v.key(ctx, companyID)
+	if err != nil {
+		return nil, err
+	}
+	if len(sealed) < 1+aead.NonceSize() || sealed[0] != version {
+		return nil, ErrCannotOpen
+	}
+	nonce, box := sealed[1:1+aead.NonceSize()], sealed[1+aead.NonceSize():]
+	text, err := aead.Open(nil, nonce, box, associated(companyID, place))
+	if err != nil {
+		return nil, ErrCannotOpen
+	}
+	return text, nil
+}
+
+// Forget drops a company's opened key from memory.
+func (v *Vault) Forget(companyID string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.opened, companyID)
+}
+
+func (v *Vault) key(ctx context.Context, companyID string) (cipher.AEAD, error) {
+	v.mu.RLock()
+	aead := v.opened[companyID]
+	v.mu.RUnlock()
+	if aead != nil {
+		return aead, nil
+	}
+	wrapped, err := v.keys.WrappedKey(ctx, companyID)
+	if err != nil {
+		return nil, fmt.Errorf("find data key: %w", err)
+	}
+	key, err := v.wrapper.Unwrap(ctx, companyID, wrapped)
+	if err != nil {
+		return nil, fmt.Errorf("unwrap data key: %w", err)
+	}
+	if aead, err = newAEAD(key); err != nil {
+		return nil, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.opened) >= maxCachedKeys {
+		for id := range v.opened {
+			delete(v.opened, id)
+			break
+		}
+	}
+	v.opened[companyID] = aead
+	return aead, nil
+}
+
+func associated(companyID, place string) []byte {
+	return []byte(companyID + "|" + place)
+}
+
+func newAEAD(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("use data key: %w", err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, fmt.Errorf("use data key: %w", err)
+	}
+	return aead, nil
+}
