@@ -40,7 +40,11 @@ export class Companion extends EventEmitter {
     socket.ev.on('creds.update', this.#save);
     socket.ev.on('connection.update', update => this.#connection(update));
     socket.ev.on('messages.upsert', ({ messages }) => {
-      for (const message of messages) if (!message.key.fromMe) this.emit('message', message);
+      for (const message of messages) {
+        // Baileys merges events: news of a message that was sent just now may come as the message itself.
+        if (message.key.fromMe) this.emit('update', { key: message.key, update: { status: message.status } });
+        else this.emit('message', message);
+      }
     });
     socket.ev.on('messages.update', updates => updates.forEach(update => this.emit('update', update)));
     socket.ws.on('CB:ack,class:message', ack => this.#acks.get(ack.attrs.id)?.(ack.attrs.error));

@@ -106,6 +106,10 @@ func awaitAtPhone(t *testing.T, number, id string) wasim.Message {
 	return message
 }
 
+// expectedComplaints is what Baileys says of any server: that it has to connect again after the pairing, and that it is
+// not told its user's name by it.
+var expectedComplaints = []string{"stream errored out", "no name present, ignoring presence update request..."}
+
 // requireNothingWrong checks that nobody met anything it does not know or cannot read.
 func requireNothingWrong(t *testing.T, p *peer) {
 	t.Helper()
@@ -120,10 +124,8 @@ func requireNothingWrong(t *testing.T, p *peer) {
 		}
 	}
 	for _, complaint := range p.told("complaint") {
-		// This is how it notes that it has to connect again after the pairing.
-		require.Equal(t, "stream errored out", complaint.Text)
+		require.Contains(t, expectedComplaints, complaint.Text)
 	}
-	require.Len(t, p.told("complaint"), len(p.told("restart")))
 }
 
 // requireAddresses checks that two addresses are the number and the hidden user id of an account, of any of its devices.

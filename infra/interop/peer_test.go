@@ -217,7 +217,10 @@ func (p *peer) pairByCode(t *testing.T) {
 	p.event(t, "qr")
 	var code string
 	require.NoError(t, json.Unmarshal(p.do(t, "requestCode", map[string]any{"phone": p.number}), &code))
-	_, err := whatsapp.EnterCode(t.Context(), p.number, code)
-	require.NoError(t, err)
+	// Baileys shows the code as soon as it has asked the server, without an answer.
+	require.Eventually(t, func() bool {
+		_, err := whatsapp.EnterCode(t.Context(), p.number, code)
+		return err == nil
+	}, patience, 50*time.Millisecond, "the code is not accepted")
 	p.event(t, "open")
 }

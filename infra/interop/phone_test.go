@@ -31,7 +31,6 @@ func TestPhonesOfTheSimulator(t *testing.T) {
 
 	id := zoya.send(t, "sendText", map[string]any{"to": egor, "text": "hi"})
 	require.Equal(t, "hi", awaitAtPhone(t, egor, id).Text)
-	dump(t, id)
 	zoya.status(t, id, "DELIVERY_ACK")
 	require.NoError(t, whatsapp.SendReceipts(t.Context(), egor, "read", id))
 	zoya.status(t, id, "READ")

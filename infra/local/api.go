@@ -5,16 +5,11 @@ import (
 	"fmt"
 
 	functions "wafleet/functions/app"
+	"wafleet/shared/store"
 )
 
 // adminKeyName is the file in the data folder that holds the admin key.
 const adminKeyName = "admin.key"
-
-// readAdminKey reads or makes the installation's admin key.
-func (s *System) readAdminKey() (string, error) {
-	key, err := s.dir.Once(adminKeyName, 0o600, func() []byte { return []byte(functions.NewAdminKey()) })
-	return string(key), err
-}
 
 // startAPI makes the API, which does not listen yet, and starts the workers beside it.
 func (s *System) startAPI(ctx context.Context) error {
@@ -28,10 +23,23 @@ func (s *System) startAPI(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start API: %w", err)
 	}
-	if err := app.Start(ctx); err != nil {
-		return fmt.Errorf("start API: %w", err)
-	}
-	s.stack.push("workers", app.Stop)
 	s.handler = app.Handler()
+	return s.startWorkers(ctx)
+}
+
+// startWorkers starts what delivers webhooks and sweeps, which on AWS are functions of their own.
+func (s *System) startWorkers(ctx context.Context) error {
+	workers, err := functions.NewWorkers(functions.WorkersDeps{
+		Store: store.New(s.pool, s.vault), Vault: s.vault, Queue: s.queue, Logger: s.log.With("part", "workers"), Metrics: s.metrics,
+	}, functions.WorkersConfig{
+		Schedule: s.settings.Schedule, Dev: s.settings.Mode.Dev(), LoopbackTargets: s.settings.AllowLoopbackTargets,
+	})
+	if err != nil {
+		return fmt.Errorf("start workers: %w", err)
+	}
+	if err := workers.Start(ctx); err != nil {
+		return fmt.Errorf("start workers: %w", err)
+	}
+	s.stack.push("workers", workers.Stop)
 	return nil
 }

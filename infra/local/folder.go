@@ -2,20 +2,21 @@ package local
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"syscall"
 
-	"encoding/hex"
-
+	functions "wafleet/functions/app"
 	"wafleet/infra/local/datadir"
 	"wafleet/infra/local/devenv"
 	"wafleet/shared/vault"
 )
 
-// openFolder takes the data folder and reads or makes the keys in it.
+// openFolder takes the data folder and reads what an earlier start left in it.
 func (s *System) openFolder(context.Context) error {
 	dir, err := datadir.Open(s.settings.Data)
 	if err != nil {
@@ -26,18 +27,25 @@ func (s *System) openFolder(context.Context) error {
 	if s.previous, err = devenv.Read(dir.Path(devEnvName)); err != nil {
 		return err //nolint:wrapcheck // says what it was doing
 	}
-	if s.masterKey, err = s.readMasterKey(); err != nil {
-		return err
-	}
-	s.adminKey, err = s.readAdminKey()
-	return err
+	return nil
 }
 
-func (s *System) readMasterKey() ([]byte, error) {
+// readKeys reads the installation's keys, or makes them at the first start.
+func (s *System) readKeys(context.Context) (err error) {
 	if s.settings.MasterKey != "" {
-		return hex.DecodeString(s.settings.MasterKey) //nolint:wrapcheck // validated before
+		s.masterKey, err = hex.DecodeString(s.settings.MasterKey)
+	} else {
+		s.masterKey, err = s.dir.Secret("master.key", vault.KeySize)
 	}
-	return s.dir.Secret("master.key", vault.KeySize) //nolint:wrapcheck // says what it was doing
+	if err != nil {
+		return fmt.Errorf("read master key: %w", err)
+	}
+	key, err := s.dir.Once(adminKeyName, 0o600, func() []byte { return []byte(functions.NewAdminKey() + "\n") })
+	if err != nil {
+		return fmt.Errorf("read admin key: %w", err)
+	}
+	s.adminKey = strings.TrimSpace(string(key))
+	return nil
 }
 
 // listen takes the API's port before anything is started; requests wait in it until the API serves.

@@ -93,6 +93,7 @@ func (s *System) Start(ctx context.Context) error {
 	for _, start := range []func(context.Context) error{
 		s.openFolder,
 		s.listen,
+		s.readKeys,
 		s.startPeer,
 		s.startDatabase,
 		s.startRedis,

@@ -44,11 +44,13 @@ type conn struct {
 	queued  int  // bytes in queue
 	writing bool // a writer is running
 	mail    bool // the mailbox may have something
-	last    bool // nothing more is accepted; close after the queue is written
-	ended   bool // the connection is over for everybody but the socket
-	opened  bool // the journal has its beginning
-	ready   bool // out is set
-	gone    bool // the reader has ended
+	last    bool // nothing more is accepted; close after the queue is written, and the grace
+	grace   time.Duration
+	goodbye *time.Timer // closes after the grace
+	ended   bool        // the connection is over for everybody but the socket
+	opened  bool        // the journal has its beginning
+	ready   bool        // out is set
+	gone    bool        // the reader has ended
 }
 
 // outgoing is an encoded stanza with its row of the journal; a stanza without a row has been noted already.
@@ -74,6 +76,9 @@ func (s *Server) serve(socket *wire.Conn) {
 	}
 	c.mu.Lock()
 	c.gone = true
+	if c.goodbye != nil {
+		c.goodbye.Stop()
+	}
 	c.mu.Unlock()
 	c.close(reason)
 }
@@ -128,7 +133,7 @@ func (c *conn) read() (*stanza.Node, error) {
 // drain reads what a client still sends to a connection that is over, so that closing the socket does not destroy the
 // last frames on their way to it.
 func (c *conn) drain() error {
-	if err := c.socket.SetReadDeadline(time.Now().Add(lingerTime)); err != nil {
+	if err := c.socket.SetReadDeadline(time.Now().Add(restartGrace + lingerTime)); err != nil {
 		return err //nolint:wrapcheck // It tells enough.
 	}
 	for {
@@ -243,8 +248,16 @@ func (c *conn) reset() {
 	c.socket.Reset()
 }
 
-// finish sends last stanzas and then closes. For everybody but the socket the connection is over at once.
-func (c *conn) finish(reason string, nodes ...stanza.Node) {
+// How long a client may take to act on the last stanza before the server closes. Clients that are told to connect again
+// close by themselves; all others wait for the server, but drop what they have not handled yet once it closes.
+const (
+	closeGrace   = 500 * time.Millisecond
+	restartGrace = 5 * time.Second
+)
+
+// finish sends last stanzas and then closes, after some grace. For everybody but the socket the connection is over at
+// once.
+func (c *conn) finish(reason string, grace time.Duration, nodes ...stanza.Node) {
 	c.mu.Lock()
 	if !c.ended {
 		c.openLocked()
@@ -257,7 +270,7 @@ func (c *conn) finish(reason string, nodes ...stanza.Node) {
 			c.queue = append(c.queue, outgoing{frame: frame})
 		}
 		c.end(reason)
-		c.last = true
+		c.last, c.grace = true, grace
 		c.startWriter()
 	}
 	c.mu.Unlock()

@@ -25,16 +25,8 @@ func TestPhoneAsksForWhatItCannotDecrypt(t *testing.T) {
 	b.awaitText(t, boris, "to boris")
 
 	// The company now writes to Boris with the session of Carol: Boris can make nothing of it.
-	sessions := company.store.snapshot()
-	mixed := company.store.snapshot()
-	for address := range mixed {
-		for _, other := range company.store.peerSessions(lidOf(t, b, carol)) {
-			if address != other && len(address) > 15 && address[:15] == lidOf(t, b, boris) {
-				mixed[address] = sessions[other]
-			}
-		}
-	}
-	company.store.restore(mixed)
+	require.Positive(t, company.store.confuse(
+		[]string{boris, lidOf(t, b, boris)}, []string{carol, lidOf(t, b, carol)}))
 	id := company.text(t, boris, "second try")
 	row := b.awaitText(t, boris, "second try")
 	require.Equal(t, id, row.ID)
@@ -63,7 +55,7 @@ func TestPhoneAnswersRetryReceipts(t *testing.T) {
 	require.NoError(t, err)
 	awaitIncoming(t, company, "first")
 
-	company.store.restore(nil) // The company forgets all its sessions.
+	company.store.forgetSessions()
 	id, err := b.SendText(t.Context(), boris, anna, "again please")
 	require.NoError(t, err)
 	await(t, company, func(u *events.UndecryptableMessage) bool { return u.Info.ID == id })

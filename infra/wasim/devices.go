@@ -29,7 +29,7 @@ func (s *Server) unlink(_ context.Context, account *roster.Account, id uint16) e
 	s.announceDevice(&sh, account, device, "remove")
 	return s.commit(&sh, func() {
 		if c, ok := device.Box.Attached().(*conn); ok {
-			c.finish("unlinked", streamRemoved())
+			c.finish("unlinked", closeGrace, streamRemoved())
 		}
 	})
 }

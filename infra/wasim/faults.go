@@ -113,11 +113,11 @@ func (s *Server) carryOut(armed Fault, c *conn, device *roster.Device) {
 	case fault.Deaf:
 		s.deafen(c, time.Duration(armed.ForMs)*time.Millisecond)
 	case fault.Stream503:
-		c.finish("fault", streamError(503))
+		c.finish("fault", closeGrace, streamError(503))
 	case fault.Restart515:
-		c.finish("fault", streamError(515))
+		c.finish("fault", restartGrace, streamError(515))
 	case fault.Replaced:
-		c.finish("fault", streamConflict())
+		c.finish("fault", closeGrace, streamConflict())
 	case fault.LoggedOut401:
 		if err := s.unlink(s.ctx, device.Account, device.ID); err != nil {
 			s.log.WarnContext(s.ctx, "companion not removed", "error", err)

@@ -65,7 +65,7 @@ func (s *Server) login(c *conn, peer *noise.Peer) error {
 	}
 	c.open()
 	if previous, ok := device.Box.Attach(c).(*conn); ok {
-		previous.finish("replaced", streamConflict())
+		previous.finish("replaced", closeGrace, streamConflict())
 	}
 	if device.Gone() { // Unlinked in the meantime.
 		return c.refuse(failure(401))
@@ -85,7 +85,7 @@ func (s *Server) login(c *conn, peer *noise.Peer) error {
 
 // refuse answers a login with a failure and closes.
 func (c *conn) refuse(failure stanza.Node) error {
-	c.finish("login refused", failure)
+	c.finish("login refused", closeGrace, failure)
 	return errRefused
 }
 

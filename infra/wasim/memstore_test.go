@@ -54,18 +54,34 @@ func newDevice() (*store.Device, *memStore) {
 	}, kept
 }
 
-// snapshot copies what the device knows, as a backup of its database would.
-func (m *memStore) snapshot() map[string][]byte {
+// forgetSessions loses all sessions, as a restored backup does.
+func (m *memStore) forgetSessions() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return maps.Clone(m.sessions)
+	clear(m.sessions)
 }
 
-// restore goes back to a snapshot of the sessions.
-func (m *memStore) restore(sessions map[string][]byte) {
+// confuse makes the device use its session with one user for another one. Users are named by all their addresses.
+func (m *memStore) confuse(victim, other []string) (changed int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.sessions = maps.Clone(sessions)
+	var wrong []byte
+	for address, session := range m.sessions {
+		if named(address, other) {
+			wrong = session
+		}
+	}
+	for address := range m.sessions {
+		if named(address, victim) && wrong != nil {
+			m.sessions[address] = wrong
+			changed++
+		}
+	}
+	return changed
+}
+
+func named(address string, users []string) bool {
+	return slices.ContainsFunc(users, func(user string) bool { return strings.HasPrefix(address, user) })
 }
 
 func (m *memStore) isDeleted() bool {
@@ -286,17 +302,4 @@ func (m *memStore) GetManyLIDsForPNs(ctx context.Context, pns []types.JID) (map[
 		}
 	}
 	return found, nil
-}
-
-// peerSessions are the addresses of the sessions with an account.
-func (m *memStore) peerSessions(user string) []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var found []string
-	for address := range m.sessions {
-		if strings.HasPrefix(address, user) {
-			found = append(found, address)
-		}
-	}
-	return found
 }

@@ -118,9 +118,9 @@ func (s *Server) confirmPairing(c *conn, node stanza.Node) {
 	}
 	if err != nil {
 		l.result <- fmt.Errorf("link companion: %w", err)
-		c.finish("not linked")
+		c.finish("not linked", 0)
 		return
 	}
 	l.result <- nil
-	c.finish("paired", streamError(515))
+	c.finish("paired", restartGrace, streamError(515))
 }

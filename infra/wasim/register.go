@@ -66,7 +66,7 @@ func (s *Server) register(c *conn, peer *noise.Peer) error {
 		r.refs = append(r.refs, ref)
 		children = append(children, stanza.Leaf("ref", []byte(ref)))
 	}
-	r.expiry = time.AfterFunc(s.options.PairingTimeout, func() { c.finish("pairing timed out") })
+	r.expiry = time.AfterFunc(s.options.PairingTimeout, func() { c.finish("pairing timed out", 0) })
 	c.mu.Lock()
 	c.registration = r
 	c.mu.Unlock()

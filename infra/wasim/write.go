@@ -16,7 +16,7 @@ const (
 	maxQueue = 8 << 20
 	// mailBatch is how many stanzas of the mailbox are written at once.
 	mailBatch = 64
-	// lingerTime is how long a client may take to read the last frames.
+	// lingerTime is how long a client may take to close after the server has.
 	lingerTime = 2 * time.Second
 )
 
@@ -75,8 +75,7 @@ func (c *conn) write() {
 		case writerIdle:
 			return
 		case writerDone:
-			c.socket.Finish()
-			_ = c.socket.SetReadDeadline(time.Now().Add(lingerTime))
+			c.sayGoodbye()
 			return
 		case writerBusy:
 			if err := c.writeBatch(batch); err != nil {
@@ -84,6 +83,21 @@ func (c *conn) write() {
 			}
 		}
 	}
+}
+
+// sayGoodbye closes after the grace that the client has.
+func (c *conn) sayGoodbye() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone {
+		return
+	}
+	c.goodbye = time.AfterFunc(c.grace, func() {
+		c.server.tasks.start(func() {
+			c.socket.Finish()
+			_ = c.socket.SetReadDeadline(time.Now().Add(lingerTime))
+		})
+	})
 }
 
 type writerState int

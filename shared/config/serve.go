@@ -12,6 +12,7 @@ import (
 // Serve is what `wafleet serve` is told: the whole system on one machine.
 type Serve struct {
 	API
+	Webhooks
 	Sessions
 	WhatsApp
 

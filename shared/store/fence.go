@@ -16,8 +16,8 @@ import (
 var ErrFenced = errors.New("lease of the shard is lost")
 
 // Fence is the right to write for a shard: the random term of its lease. It is checked in every
-// statement made under it, with a row lock that a take-over has to wait for. A check without the lock
-// lets stale writes through.
+// statement made under it, with a row lock that a take-over has to wait for and a renewal has not (KEY
+// SHARE: the term is a key column). A check without the lock lets stale writes through.
 type Fence struct {
 	Shard  int
 	Term   uuid.UUID

@@ -185,8 +185,12 @@ func (a *Actor) dial(ctx context.Context) {
 // redial is what the retry timer does: dial, or end a socket whose login led to nothing.
 func (a *Actor) redial(ctx context.Context) {
 	if a.link == up && a.state != session.Connected {
-		a.dialed(ctx, errLoginTimeout)
-		return
+		if a.failures > 0 {
+			a.dialed(ctx, errLoginTimeout)
+			return
+		}
+		a.failures++
+		a.hang()
 	}
 	a.dial(ctx)
 }
