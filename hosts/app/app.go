@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -149,9 +150,9 @@ func (a *App) Start(ctx context.Context) error {
 // Stop drains the host: it takes no more work, finishes what is in hand, and lets the leases go.
 func (a *App) Stop(ctx context.Context) error {
 	var errs []error
-	for i := len(a.stops) - 1; i >= 0; i-- {
-		if err := a.stops[i].do(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("stop %s: %w", a.stops[i].name, err))
+	for _, step := range slices.Backward(a.stops) {
+		if err := step.do(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", step.name, err))
 		}
 	}
 	a.stops = nil

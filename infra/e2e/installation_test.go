@@ -24,6 +24,8 @@ import (
 )
 
 const (
+	// builtWithin is how long make may take before it starts the process.
+	builtWithin = 5 * time.Minute
 	// readyWithin is how long a start may take after the build. A fresh database is part of it.
 	readyWithin = 30 * time.Second
 	// endsWithin is what running.md promises for the first signal.
@@ -62,6 +64,7 @@ func (in *Installation) settings() []string {
 // makeRun starts `make run` with an environment and returns at once.
 func (in *Installation) makeRun(environ ...string) {
 	in.t.Helper()
+	_ = os.Remove(in.pidFile())                                                                       // a killed process has left it, and awaitReady looks for the new one
 	cmd := exec.Command("make", append([]string{"--no-print-directory", "run"}, in.settings()...)...) //nolint:noctx // ended by the test
 	cmd.Dir = root(in.t)
 	cmd.Env = append(cleanEnviron(), environ...)
@@ -97,14 +100,20 @@ func (in *Installation) start(cmd *exec.Cmd) {
 // awaitReady waits until the API is healthy and returns what dev.env says.
 func (in *Installation) awaitReady() devenv.File {
 	in.t.Helper()
-	in.await(readyWithin, "ready", func() bool {
-		select {
-		case <-in.ended:
-			in.t.Fatalf("ended before it was ready: %v", in.endErr)
-		default:
+	running := func(yes func() bool) func() bool {
+		return func() bool {
+			select {
+			case <-in.ended:
+				in.t.Fatalf("ended before it was ready: %v", in.endErr)
+			default:
+			}
+			return yes()
 		}
-		return in.healthy()
-	})
+	}
+	in.await(builtWithin, "process", running(func() bool { _, err := os.Stat(in.pidFile()); return err == nil }))
+	started := time.Now()
+	in.await(readyWithin, "ready", running(in.healthy))
+	in.t.Logf("ready %v after the start", time.Since(started).Round(time.Millisecond))
 	file, err := devenv.Read(filepath.Join(in.data, "dev.env"))
 	require.NoError(in.t, err)
 	return file
@@ -137,7 +146,9 @@ func (in *Installation) awaitEnd(within time.Duration) int {
 }
 
 // pid is the process itself, which with make is a child of the one that was started.
-func (in *Installation) pid() int { return readPID(in.t, filepath.Join(in.data, "wafleet.pid")) }
+func (in *Installation) pid() int { return readPID(in.t, in.pidFile()) }
+
+func (in *Installation) pidFile() string { return filepath.Join(in.data, "wafleet.pid") }
 
 // postgres is the server of the installation.
 func (in *Installation) postgres() int {

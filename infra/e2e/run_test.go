@@ -24,9 +24,10 @@ func TestThePrintedTourWorksAsPasted(t *testing.T) {
 	in := newInstallation(t)
 	in.makeRun()
 	file := in.awaitReady()
-	in.await(readyWithin, "greeting", func() bool { return strings.Contains(in.output.String(), "/messages\"\n") })
+	const before, end = "line by line:\n\n", "; done\n"
+	in.await(readyWithin, "greeting", func() bool { return strings.Contains(in.output.String(), end) })
 
-	_, tour, ok := strings.Cut(in.output.String(), "line by line:\n\n")
+	_, tour, ok := strings.Cut(in.output.String(), before)
 	require.True(t, ok, "no tour in the greeting")
 	tour, _, _ = strings.Cut(tour, "\n\n")
 	out, err := exec.CommandContext(t.Context(), "sh", "-euxc", tour).CombinedOutput()

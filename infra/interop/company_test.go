@@ -14,7 +14,6 @@ import (
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 	waLog "go.mau.fi/whatsmeow/util/log"
-	"google.golang.org/protobuf/proto"
 
 	"wafleet/infra/wasim"
 	"wafleet/infra/wasim/wasimclient"
@@ -29,6 +28,9 @@ func addPhone(t *testing.T, number, name string) {
 
 func user(number string) types.JID { return types.NewJID(number, types.DefaultUserServer) }
 
+// companyName is what others see beside the messages of companies.
+const companyName = "Salon"
+
 // company is a companion of an account that runs whatsmeow on whatsmeow's own store, both as they come.
 type company struct {
 	*whatsmeow.Client
@@ -38,7 +40,7 @@ type company struct {
 }
 
 // newCompany makes a phone and a whatsmeow client that is not paired with it yet.
-func newCompany(t *testing.T, number, name string) *company {
+func newCompany(t *testing.T, number string) *company {
 	t.Helper()
 	database, err := sql.Open("pgx", pgtest.URL(t))
 	require.NoError(t, err)
@@ -46,7 +48,7 @@ func newCompany(t *testing.T, number, name string) *company {
 	devices := sqlstore.NewWithDB(database, "pgx", waLog.Noop)
 	require.NoError(t, devices.Upgrade(t.Context()))
 
-	addPhone(t, number, name)
+	addPhone(t, number, companyName)
 	c := &company{Client: whatsmeow.NewClient(devices.NewDevice(), waLog.Noop), number: number, history: newHistory[any]()}
 	reach, err := wasimclient.New(whatsapp.Endpoint(), whatsapp.RootCA())
 	require.NoError(t, err)
@@ -107,7 +109,7 @@ func (c *company) send(t *testing.T, to string, message *waE2E.Message) (id stri
 
 func (c *company) sendText(t *testing.T, to, text string) (id string) {
 	t.Helper()
-	return c.send(t, to, &waE2E.Message{Conversation: proto.String(text)})
+	return c.send(t, to, &waE2E.Message{Conversation: new(text)})
 }
 
 // sendImage encrypts and uploads a picture, and sends what leads to it.
@@ -116,7 +118,7 @@ func (c *company) sendImage(t *testing.T, to string, picture picture, caption st
 	uploaded, err := c.Upload(t.Context(), picture.file, whatsmeow.MediaImage)
 	require.NoError(t, err)
 	return c.send(t, to, &waE2E.Message{ImageMessage: &waE2E.ImageMessage{
-		Caption: &caption, Mimetype: proto.String(pictureType), JPEGThumbnail: picture.thumbnail,
+		Caption: &caption, Mimetype: new(pictureType), JPEGThumbnail: picture.thumbnail,
 		URL: &uploaded.URL, DirectPath: &uploaded.DirectPath, MediaKey: uploaded.MediaKey,
 		FileEncSHA256: uploaded.FileEncSHA256, FileSHA256: uploaded.FileSHA256, FileLength: &uploaded.FileLength,
 	}})
@@ -128,9 +130,9 @@ func (c *company) message(t *testing.T, id string) *events.Message {
 }
 
 // receipt waits until another device tells about a message.
-func (c *company) receipt(t *testing.T, id string, kind types.ReceiptType) *events.Receipt {
+func (c *company) receipt(t *testing.T, id string, kind types.ReceiptType) {
 	t.Helper()
-	return awaitEvent(t, c, "receipt of "+id, func(r *events.Receipt) bool {
+	awaitEvent(t, c, "receipt of "+id, func(r *events.Receipt) bool {
 		return r.Type == kind && len(r.MessageIDs) == 1 && r.MessageIDs[0] == id
 	})
 }

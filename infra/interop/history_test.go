@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func (h *history[T]) add(item T) {
 func (h *history[T]) snapshot() (all []T, changed <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.all[:len(h.all):len(h.all)], h.changed
+	return slices.Clip(h.all), h.changed
 }
 
 // await returns the first item that matches, as soon as there is one.

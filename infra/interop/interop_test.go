@@ -14,7 +14,7 @@ import (
 
 func TestPairedByQR(t *testing.T) {
 	t.Parallel()
-	salon, anna := newCompany(t, "79010000001", "Salon"), newPeer(t, "79010000002", "Anna")
+	salon, anna := newCompany(t, "79010000001"), newPeer(t, "79010000002", "Anna")
 	salon.pairByQR(t)
 	anna.pairByQR(t)
 
@@ -25,7 +25,7 @@ func TestPairedByQR(t *testing.T) {
 
 func TestPairedByCode(t *testing.T) {
 	t.Parallel()
-	salon, boris := newCompany(t, "79010000003", "Salon"), newPeer(t, "79010000004", "Boris")
+	salon, boris := newCompany(t, "79010000003"), newPeer(t, "79010000004", "Boris")
 	salon.pairByCode(t)
 	boris.pairByCode(t)
 
@@ -44,7 +44,7 @@ func requireTexts(t *testing.T, c *company, p *peer) {
 	require.Equal(t, "conversation", got.Type)
 	require.Equal(t, question, got.Text)
 	requireAddresses(t, c.number, got.From, got.FromAlt)
-	require.Equal(t, "Salon", got.Name)
+	require.Equal(t, companyName, got.Name)
 	c.receipt(t, id, types.ReceiptTypeDelivered)
 	requireAtPhones(t, id, question, c.number, p.number)
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -193,7 +194,7 @@ func (p *peer) status(t *testing.T, id, status string) {
 func (p *peer) told(name string) []told {
 	all, _ := p.history.snapshot()
 	var found []told
-	for _, line := range append(p.past[:len(p.past):len(p.past)], all...) {
+	for _, line := range slices.Concat(p.past, all) {
 		if line.Event == name {
 			found = append(found, line)
 		}

@@ -13,7 +13,7 @@ import (
 // A companion that was off gets what was written meanwhile, and goes on with the same keys.
 func TestLoginWithSavedCredentials(t *testing.T) {
 	t.Parallel()
-	salon, vera := newCompany(t, "79010000005", "Salon"), newPeer(t, "79010000006", "Vera")
+	salon, vera := newCompany(t, "79010000005"), newPeer(t, "79010000006", "Vera")
 	addPhone(t, "79010000007", "Gleb")
 	salon.pairByQR(t)
 	vera.pairByQR(t)
@@ -47,7 +47,7 @@ func TestLoginWithSavedCredentials(t *testing.T) {
 // A companion that has lost a session asks for the message again, with new keys, and whatsmeow answers.
 func TestRetryAfterALostSession(t *testing.T) {
 	t.Parallel()
-	salon, dina := newCompany(t, "79010000008", "Salon"), newPeer(t, "79010000009", "Dina")
+	salon, dina := newCompany(t, "79010000008"), newPeer(t, "79010000009", "Dina")
 	salon.pairByQR(t)
 	dina.pairByQR(t)
 	requireTexts(t, salon, dina)

@@ -57,6 +57,6 @@ func tour(devEnvPath string, simulated bool) []string {
 		`phones "" -d '{"phone":"79007654321","name":"Anna"}'`,
 		qr+` | sed 's/.*\("qr": *"[^"]*"\).*/{\1}/' | phones /79001234567/scan -d @-`,
 		`api /send -d '{"companyId":"demo","phone":"79007654321","message":"Hello, Anna"}'`,
-		`sleep 1; phones /79007654321/messages`,
+		`for i in 1 2 3 4 5 6 7 8 9; do phones /79007654321/messages | grep Hello && break; sleep 1; done`,
 	)
 }

@@ -13,26 +13,26 @@ import (
 
 func TestPhoneAsksForWhatItCannotDecrypt(t *testing.T) {
 	t.Parallel()
-	const carol = "79005550000"
 	b := start(t, wasim.Options{})
-	for _, number := range []string{anna, boris, carol} {
-		b.phone(t, number, number)
-	}
+	b.phone(t, anna, "Anna")
+	b.phone(t, boris, "Boris")
 	company := b.pair(t, anna)
-	company.text(t, boris, "to boris")
-	company.text(t, carol, "to carol")
-	b.awaitText(t, carol, "to carol")
-	b.awaitText(t, boris, "to boris")
+	company.text(t, boris, "first")
+	b.awaitText(t, boris, "first")
 
-	// The company now writes to Boris with the session of Carol: Boris can make nothing of it.
-	require.Positive(t, company.store.confuse(
-		[]string{boris, lidOf(t, b, boris)}, []string{carol, lidOf(t, b, carol)}))
+	damaged, err := company.store.damage(boris, lidOf(t, b, boris))
+	require.NoError(t, err)
+	require.Positive(t, damaged)
 	id := company.text(t, boris, "second try")
 	row := b.awaitText(t, boris, "second try")
 	require.Equal(t, id, row.ID)
 	require.False(t, row.Duplicate)
 	require.Equal(t, uint64(1), b.Stats().Undecryptable)
 	await(t, company, func(r *events.Receipt) bool { return r.Type == types.ReceiptTypeRetry })
+
+	company.text(t, boris, "third")
+	b.awaitText(t, boris, "third")
+	require.Equal(t, uint64(1), b.Stats().Undecryptable)
 	b.noneUnhandled(t)
 }
 
@@ -61,12 +61,13 @@ func TestPhoneAnswersRetryReceipts(t *testing.T) {
 	await(t, company, func(u *events.UndecryptableMessage) bool { return u.Info.ID == id })
 	came := awaitIncoming(t, company, "again please")
 	require.Equal(t, id, came.Info.ID)
-	require.Equal(t, uint64(1), b.Stats().Retries)
+	retries := b.Stats().Retries
+	require.Equal(t, uint64(2), retries, "the first request of whatsmeow has no keys, so the old session is tried again")
 
 	_, err = b.SendText(t.Context(), boris, anna, "and on")
 	require.NoError(t, err)
 	awaitIncoming(t, company, "and on")
-	require.Equal(t, uint64(1), b.Stats().Retries)
+	require.Equal(t, retries, b.Stats().Retries)
 	b.noneUnhandled(t)
 }
 

@@ -31,9 +31,8 @@ const patience = 20 * time.Second
 var rootDir string
 
 func TestMain(m *testing.M) {
-	if address := os.Getenv(loadServerVariable); address != "" {
-		runLoadServer()
-		return
+	if dir := os.Getenv(serverVariable); dir != "" {
+		runServer(dir)
 	}
 	dir, err := os.MkdirTemp("", "wasim-test-*")
 	if err != nil {
@@ -225,6 +224,14 @@ func (c *client) login(t testing.TB) {
 	c.forget()
 	require.NoError(t, c.Connect())
 	await[*events.Connected](t, c, nil)
+}
+
+// resend sends a text under a given id.
+func resend(t testing.TB, c *client, id, text string) {
+	t.Helper()
+	_, err := c.SendMessage(t.Context(), user(boris), &waE2E.Message{Conversation: proto.String(text)},
+		whatsmeow.SendRequestExtra{ID: id})
+	require.NoError(t, err, "a duplicate is acknowledged like any other")
 }
 
 // text sends a text and returns its id.

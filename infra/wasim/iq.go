@@ -175,9 +175,9 @@ func handleAppState(_ *Server, c *conn, node, content stanza.Node) {
 }
 
 // handlePrivacy tells that everything is open to everybody, and accepts changes without keeping them.
-func handlePrivacy(_ *Server, c *conn, node, content stanza.Node) {
+func handlePrivacy(_ *Server, c *conn, node, _ stanza.Node) {
 	if stanza.Str(node, "type") == "set" {
-		c.send(iqResult(node, content))
+		c.send(iqResult(node, node.GetChildren()...))
 		return
 	}
 	var categories []stanza.Node

@@ -9,6 +9,9 @@ import (
 	"sync"
 	"time"
 
+	"go.mau.fi/libsignal/kdf"
+	"go.mau.fi/libsignal/keys/chain"
+	"go.mau.fi/libsignal/state/record"
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/util/keys"
@@ -61,27 +64,26 @@ func (m *memStore) forgetSessions() {
 	clear(m.sessions)
 }
 
-// confuse makes the device use its session with one user for another one. Users are named by all their addresses.
-func (m *memStore) confuse(victim, other []string) (changed int) {
+// damage changes the sending chains of the sessions with a user, so that it can make nothing of what is encrypted with
+// them. Users are named by all their addresses.
+func (m *memStore) damage(users ...string) (damaged int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var wrong []byte
-	for address, session := range m.sessions {
-		if named(address, other) {
-			wrong = session
+	serializer := store.SignalProtobufSerializer
+	for address, raw := range m.sessions {
+		if !slices.ContainsFunc(users, func(user string) bool { return strings.HasPrefix(address, user) }) {
+			continue
 		}
-	}
-	for address := range m.sessions {
-		if named(address, victim) && wrong != nil {
-			m.sessions[address] = wrong
-			changed++
+		session, err := record.NewSessionFromBytes(raw, serializer.Session, serializer.State)
+		if err != nil {
+			return damaged, err
 		}
+		state := session.SessionState()
+		state.SetSenderChainKey(chain.NewKey(kdf.DeriveSecrets, make([]byte, 32), state.SenderChainKey().Index()))
+		m.sessions[address] = session.Serialize()
+		damaged++
 	}
-	return changed
-}
-
-func named(address string, users []string) bool {
-	return slices.ContainsFunc(users, func(user string) bool { return strings.HasPrefix(address, user) })
+	return damaged, nil
 }
 
 func (m *memStore) isDeleted() bool {

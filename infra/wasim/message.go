@@ -62,7 +62,8 @@ func (s *Server) fanOut(c *conn, sh *shipment, node stanza.Node, recipient *rost
 			continue
 		}
 		box, err := mailboxOf(account, jid.Device)
-		if err != nil || (account == c.device.Account && jid.Device == c.device.ID) {
+		self := account == c.device.Account && jid.Device == c.device.ID
+		if err != nil || self || !stanza.Has(target, "enc") {
 			continue
 		}
 		reached[roster.DeviceName(account.Number, jid.Device)] = true
@@ -85,7 +86,7 @@ func (s *Server) fanOut(c *conn, sh *shipment, node stanza.Node, recipient *rost
 // relayDirect relays a message for a single device: an answer to a retry receipt, or one between devices of an account.
 func (s *Server) relayDirect(c *conn, sh *shipment, node stanza.Node, recipient *roster.Account, to types.JID) {
 	from := originOf(c.device, to.Server == types.HiddenUserServer)
-	if box, err := mailboxOf(recipient, to.Device); err == nil {
+	if box, err := mailboxOf(recipient, to.Device); err == nil && stanza.Has(node, "enc") {
 		relayed := relayed(node, from, stanza.Child(node, "enc"))
 		s.note(relayed, from, to.Device)
 		if err := sh.put(box, relayed); err != nil {
@@ -128,12 +129,7 @@ func relayed(node stanza.Node, from origin, enc stanza.Node) stanza.Node {
 	attrs["id"] = stanza.Str(node, "id")
 	attrs["t"] = stanza.Unix(time.Now())
 	attrs["notify"] = from.account.Name
-	for _, key := range []string{"type", "category", "edit", "push_priority"} {
-		if value := stanza.Str(node, key); value != "" {
-			attrs[key] = value
-		}
-	}
-	for _, key := range []string{"recipient"} {
+	for _, key := range []string{"type", "category", "edit", "push_priority", "recipient"} {
 		if value, ok := node.Attrs[key]; ok {
 			attrs[key] = value
 		}

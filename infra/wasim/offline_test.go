@@ -149,13 +149,8 @@ func TestResendUnderTheSameID(t *testing.T) {
 	b.phone(t, anna, "Anna")
 	b.phone(t, boris, "Boris")
 	company := b.pair(t, anna)
-	send := func(id, text string) {
-		_, err := company.SendMessage(t.Context(), user(boris), &waE2E.Message{Conversation: proto.String(text)},
-			whatsmeow.SendRequestExtra{ID: id})
-		require.NoError(t, err, "a duplicate is acknowledged like any other")
-	}
-	send("SAME", "hello")
-	send("SAME", "hello")
+	resend(t, company, "SAME", "hello")
+	resend(t, company, "SAME", "hello")
 	company.text(t, boris, "end")
 	b.awaitText(t, boris, "end")
 	rows, err := b.Messages(boris)
@@ -165,7 +160,7 @@ func TestResendUnderTheSameID(t *testing.T) {
 
 	_, err = b.AddFault(t.Context(), wasim.Fault{Kind: wasim.NoDedup})
 	require.NoError(t, err)
-	send("SAME", "hello")
+	resend(t, company, "SAME", "hello")
 	company.text(t, boris, "end 2")
 	b.awaitText(t, boris, "end 2")
 	rows, err = b.Messages(boris)

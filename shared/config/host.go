@@ -52,7 +52,7 @@ func (h *Host) Validate() error {
 	if key, err := hex.DecodeString(h.MasterKey); err != nil || len(key) != 32 {
 		errs = append(errs, errors.New("MASTER_KEY must be 64 hex digits"))
 	}
-	if _, err := h.WhatsApp.Root(); err != nil {
+	if _, err := h.Root(); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(append(errs, h.Sessions.Validate())...)

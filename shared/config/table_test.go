@@ -29,7 +29,7 @@ func TestReadmeHasTheTable(t *testing.T) {
 	table, tail, ok := strings.Cut(rest, end)
 	require.True(t, ok, "README's table does not end")
 	if *update {
-		require.NoError(t, os.WriteFile(readme, []byte(head+begin+config.Table()+end+tail), 0o644)) //nolint:gosec // a document
+		require.NoError(t, os.WriteFile(readme, []byte(head+begin+config.Table()+end+tail), 0o644))
 		return
 	}
 	require.Equal(t, config.Table(), table, "run: go test ./shared/config -update")

@@ -2,11 +2,10 @@ package message
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
-
-	"crypto/rand"
 )
 
 // IDs derives the WhatsApp id of every outgoing message. The id is fixed before anything is queued,

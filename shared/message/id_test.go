@@ -14,7 +14,6 @@ func TestIDs(t *testing.T) {
 
 	t.Run("a key fixes the id", func(t *testing.T) {
 		t.Parallel()
-		require.Equal(t, ids.For("a", "order-1"), ids.For("a", "order-1"))
 		// Stored with every message of every installation: a change here would break idempotency.
 		require.Equal(t, "3EB0D6344A51B8059E7FF4", ids.For("a", "order-1"))
 	})
@@ -34,6 +33,7 @@ func TestIDs(t *testing.T) {
 	})
 	t.Run("without a key every id is new", func(t *testing.T) {
 		t.Parallel()
-		require.NotEqual(t, ids.New("a"), ids.New("a"))
+		first, second := ids.New("a"), ids.New("a")
+		require.NotEqual(t, first, second)
 	})
 }

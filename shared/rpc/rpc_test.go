@@ -26,9 +26,9 @@ func onEveryRedis(t *testing.T, test func(t *testing.T, client redis.UniversalCl
 	})
 	t.Run("redis-server", func(t *testing.T) {
 		t.Parallel()
-		url := os.Getenv("TEST_REDIS_URL") //nolint:forbidigo // a test's configuration
+		url := os.Getenv("TEST_REDIS_URL")
 		if url == "" {
-			if os.Getenv("REQUIRE_ALL") == "1" { //nolint:forbidigo // a test's configuration
+			if os.Getenv("REQUIRE_ALL") == "1" {
 				t.Fatal("TEST_REDIS_URL is not set: run make test")
 			}
 			t.Skip("TEST_REDIS_URL is not set: run make test")
@@ -49,6 +49,7 @@ func connect(t *testing.T, url string) redis.UniversalClient {
 func TestBoardShowsUntilExpiry(t *testing.T) {
 	t.Parallel()
 	onEveryRedis(t, func(t *testing.T, client redis.UniversalClient) {
+		t.Helper()
 		ctx, board, company := t.Context(), rpc.NewBoard(client), t.Name()
 		_, err := board.QR(ctx, company)
 		require.ErrorIs(t, err, rpc.ErrNotPublished)
@@ -80,6 +81,7 @@ func TestBoardShowsUntilExpiry(t *testing.T) {
 func TestWhatIsExpiredIsNotShown(t *testing.T) {
 	t.Parallel()
 	onEveryRedis(t, func(t *testing.T, client redis.UniversalClient) {
+		t.Helper()
 		board := rpc.NewBoard(client)
 		require.NoError(t, board.PublishQR(t.Context(), t.Name(), rpc.QR{Code: "old", ExpiresAt: time.Now().Add(-time.Second)}))
 		_, err := board.QR(t.Context(), t.Name())
@@ -90,6 +92,7 @@ func TestWhatIsExpiredIsNotShown(t *testing.T) {
 func TestNudgesArrive(t *testing.T) {
 	t.Parallel()
 	onEveryRedis(t, func(t *testing.T, client redis.UniversalClient) {
+		t.Helper()
 		ctx, heard := t.Context(), make(chan string, 64)
 		listener := rpc.NewListener(client, slog.New(slog.DiscardHandler), func(id string) {
 			select {

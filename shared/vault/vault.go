@@ -71,8 +71,9 @@ func (v *Vault) Seal(ctx context.Context, companyID, place string, text []byte) 
 	}
 	sealed := make([]byte, 1+aead.NonceSize(), 1+aead.NonceSize()+len(text)+aead.Overhead())
 	sealed[0] = version
-	_, _ = rand.Read(sealed[1:])
-	return aead.Seal(sealed, sealed[1:], text, associated(companyID, place)), nil
+	nonce := sealed[1:]
+	_, _ = rand.Read(nonce)
+	return aead.Seal(sealed, nonce, text, associated(companyID, place)), nil //nolint:gosec // G407 takes the random nonce for a constant
 }
 
 // Open reverses Seal, or returns ErrCannotOpen.

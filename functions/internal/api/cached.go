@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -10,15 +11,18 @@ import (
 type cached[T any] struct {
 	measure func(context.Context) (T, error)
 
-	mu    sync.Mutex // held while measuring
-	state sync.RWMutex
+	turn chan struct{} // holds one token, which whoever measures has
+
+	mu    sync.RWMutex // guards what follows
 	value T
 	err   error
 	until time.Time // zero before the first measurement
 }
 
 func newCached[T any](measure func(context.Context) (T, error)) *cached[T] {
-	return &cached[T]{measure: measure}
+	c := &cached[T]{measure: measure, turn: make(chan struct{}, 1)}
+	c.turn <- struct{}{}
+	return c
 }
 
 // get returns the measurement. One caller at a time takes it anew; the others meanwhile get the last one, and wait only
@@ -28,12 +32,19 @@ func (c *cached[T]) get(ctx context.Context) (T, error) {
 	if time.Now().Before(until) {
 		return value, err
 	}
-	if until.IsZero() {
-		c.mu.Lock()
-	} else if !c.mu.TryLock() {
-		return value, err
+	select {
+	case <-c.turn:
+	default:
+		if !until.IsZero() {
+			return value, err
+		}
+		select {
+		case <-c.turn:
+		case <-ctx.Done():
+			return value, fmt.Errorf("wait for measurement: %w", ctx.Err())
+		}
 	}
-	defer c.mu.Unlock()
+	defer func() { c.turn <- struct{}{} }()
 	if value, err, until = c.last(); time.Now().Before(until) {
 		return value, err // another one was faster
 	}
@@ -44,14 +55,14 @@ func (c *cached[T]) get(ctx context.Context) (T, error) {
 	value, err = c.measure(ctx)
 	took := time.Since(started)
 
-	c.state.Lock()
-	defer c.state.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.value, c.err, c.until = value, err, time.Now().Add(max(lookEvery, countingShare*took))
 	return value, err
 }
 
 func (c *cached[T]) last() (T, error, time.Time) { //nolint:revive // three values of one state
-	c.state.RLock()
-	defer c.state.RUnlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	return c.value, c.err, c.until
 }

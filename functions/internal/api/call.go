@@ -34,7 +34,7 @@ func callOf(ctx context.Context) *call {
 }
 
 // A caller's own request id is taken over if it can do no harm in a log.
-var requestID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
+var requestID = regexp.MustCompile(`^[A-Za-z0-9._:=-]{1,64}$`)
 
 func newCall(w http.ResponseWriter, r *http.Request) *call {
 	id := r.Header.Get("X-Request-Id")

@@ -44,7 +44,11 @@ func (a *API) CreateCompany(ctx context.Context, r contract.CreateCompanyRequest
 	}
 	wanted.Also = func(ctx context.Context, tx pgx.Tx, row db.Company) error {
 		answer.Data = companyAnswer(row)
-		return a.keep(ctx, tx, made, answer)
+		kept, err := a.wrap(ctx, made, answer)
+		if err != nil {
+			return err
+		}
+		return a.keep(ctx, tx, kept)
 	}
 	_, err = a.store.CreateCompany(ctx, wanted)
 	if errors.Is(err, store.ErrCompanyExists) {

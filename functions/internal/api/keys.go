@@ -29,19 +29,19 @@ func (a *API) CreateKey(ctx context.Context, r contract.CreateKeyRequestObject) 
 	if err := checkIdempotencyKey(r.Params.IdempotencyKey); err != nil {
 		return nil, err
 	}
+	key := contract.CreatedKey{ID: auth.NewKeyID(), CompanyID: companyID, Key: auth.NewKey(), Scopes: scopes}
+	if name != nil {
+		key.Name = *name
+	}
 	made := creation{company: companyID, operation: "createKey", key: r.Params.IdempotencyKey, body: r.Body, secret: true}
-	answer, replayed, err := once(ctx, a, made, func(tx pgx.Tx) (contract.CreateKeyResponse, error) {
-		key := contract.CreatedKey{ID: auth.NewKeyID(), CompanyID: companyID, Key: auth.NewKey(), Scopes: scopes}
-		if name != nil {
-			key.Name = *name
-		}
+	answer, replayed, err := once(ctx, a, made, contract.CreateKeyResponse{Success: true, Data: key}, func(tx pgx.Tx) error {
 		err := a.queries.CreateKey(ctx, tx, db.CreateKeyParams{
 			ID: key.ID, CompanyID: &companyID, Name: key.Name, Hash: auth.Hash(key.Key), Scopes: words(scopes),
 		})
 		if err != nil {
-			return contract.CreateKeyResponse{}, fmt.Errorf("store API key: %w", err)
+			return fmt.Errorf("store API key: %w", err)
 		}
-		return contract.CreateKeyResponse{Success: true, Data: key}, nil
+		return nil
 	})
 	if err != nil {
 		return nil, err

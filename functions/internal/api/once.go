@@ -39,22 +39,28 @@ type creation struct {
 // errKeyTaken says that another call with the same key was first.
 var errKeyTaken = errors.New("idempotency key was taken meanwhile")
 
-// once creates in one transaction and returns the answer, or the kept one of the first call with this key.
-func once[T any](ctx context.Context, a *API, c creation, create func(tx pgx.Tx) (T, error)) (answer T, replayed bool, err error) {
+// once creates in one transaction what the answer tells of, and returns that answer, or the kept one of the first call
+// with this key. The answer is sealed beforehand: a transaction that waited for the vault, which may need a
+// connection of its own, could wait for ever.
+func once[T any](ctx context.Context, a *API, c creation, fresh T, create func(tx pgx.Tx) error) (answer T, replayed bool, err error) {
 	if replayed, err = a.replay(ctx, c, &answer); replayed || err != nil {
 		return answer, replayed, err
 	}
+	kept, err := a.wrap(ctx, c, fresh)
+	if err != nil {
+		return answer, false, err
+	}
 	err = a.store.InTx(ctx, func(tx pgx.Tx) error {
-		var err error
-		if answer, err = create(tx); err != nil {
+		if err := create(tx); err != nil {
 			return err
 		}
-		return a.keep(ctx, tx, c, answer)
+		return a.keep(ctx, tx, kept)
 	})
 	if errors.Is(err, errKeyTaken) {
 		replayed, err = a.replay(ctx, c, &answer)
+		return answer, replayed, err
 	}
-	return answer, replayed, err
+	return fresh, false, err
 }
 
 // replay reads the kept answer of the first call with this key, if there was one.
@@ -90,27 +96,35 @@ func (a *API) replay(ctx context.Context, c creation, into any) (bool, error) {
 	return true, nil
 }
 
-// keep stores an answer in the transaction that made it true, or returns errKeyTaken.
-func (a *API) keep(ctx context.Context, tx pgx.Tx, c creation, answer any) error {
+// wrap makes of an answer what is kept of it; nil if nothing is.
+func (a *API) wrap(ctx context.Context, c creation, answer any) (*db.KeepIdempotentAnswerParams, error) {
 	if c.key == nil {
-		return nil
+		return nil, nil //nolint:nilnil // nothing is a valid answer
 	}
 	keyHash, bodyHash, err := c.hashes()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	text, err := json.Marshal(answer)
 	if err != nil {
-		return fmt.Errorf("encode answer to keep: %w", err)
+		return nil, fmt.Errorf("encode answer to keep: %w", err)
 	}
 	if c.secret {
 		if text, err = a.vault.Seal(ctx, c.company, c.place(keyHash), text); err != nil {
-			return fmt.Errorf("seal answer to keep: %w", err)
+			return nil, fmt.Errorf("seal answer to keep: %w", err)
 		}
 	}
-	rows, err := a.queries.KeepIdempotentAnswer(ctx, tx, db.KeepIdempotentAnswerParams{
+	return &db.KeepIdempotentAnswerParams{
 		CompanyID: c.company, Operation: c.operation, KeyHash: keyHash, BodyHash: bodyHash, Answer: text,
-	})
+	}, nil
+}
+
+// keep stores a wrapped answer in the transaction that makes it true, or returns errKeyTaken.
+func (a *API) keep(ctx context.Context, tx pgx.Tx, kept *db.KeepIdempotentAnswerParams) error {
+	if kept == nil {
+		return nil
+	}
+	rows, err := a.queries.KeepIdempotentAnswer(ctx, tx, *kept)
 	if err != nil {
 		return fmt.Errorf("keep answer: %w", err)
 	}

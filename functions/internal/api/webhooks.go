@@ -30,38 +30,30 @@ func (a *API) CreateWebhook(ctx context.Context, r contract.CreateWebhookRequest
 	if err := checkIdempotencyKey(r.Params.IdempotencyKey); err != nil {
 		return nil, err
 	}
+	endpoint := contract.CreatedWebhook{
+		ID: "wh_" + strings.ReplaceAll(uuid.NewString(), "-", ""), CompanyID: companyID, URL: r.Body.URL, Events: events,
+		Secret: string(webhook.NewSecret()), LegacySignature: r.Body.LegacySignature != nil && *r.Body.LegacySignature, Enabled: true,
+	}
+	sealed, err := a.vault.Seal(ctx, companyID, webhook.SecretContext(endpoint.ID), []byte(endpoint.Secret))
+	if err != nil {
+		return nil, fmt.Errorf("seal webhook secret: %w", err)
+	}
 	made := creation{company: companyID, operation: "createWebhook", key: r.Params.IdempotencyKey, body: r.Body, secret: true}
-	answer, replayed, err := once(ctx, a, made, func(tx pgx.Tx) (contract.CreateWebhookResponse, error) {
-		created, err := a.createEndpoint(ctx, tx, companyID, r.Body, events)
-		return contract.CreateWebhookResponse{Success: true, Data: created}, err
+	answer, replayed, err := once(ctx, a, made, contract.CreateWebhookResponse{Success: true, Data: endpoint}, func(tx pgx.Tx) error {
+		_, err := a.queries.CreateEndpoint(ctx, tx, db.CreateEndpointParams{
+			ID: endpoint.ID, CompanyID: companyID, URL: endpoint.URL, Events: words(events), Secret: sealed,
+			LegacySignature: endpoint.LegacySignature,
+		})
+		if err != nil {
+			return fmt.Errorf("store webhook endpoint: %w", err)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	return contract.CreateWebhook201JSONResponse{
 		Body: answer, Headers: contract.CreateWebhook201ResponseHeaders{IdempotentReplayed: replayedHeader(replayed)},
-	}, nil
-}
-
-func (a *API) createEndpoint(ctx context.Context, tx pgx.Tx, companyID string, wanted *contract.CreateWebhookRequest,
-	events []contract.EventType,
-) (contract.CreatedWebhook, error) {
-	id := "wh_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	secret := webhook.NewSecret()
-	sealed, err := a.vault.Seal(ctx, companyID, webhook.SecretContext(id), []byte(secret))
-	if err != nil {
-		return contract.CreatedWebhook{}, fmt.Errorf("seal webhook secret: %w", err)
-	}
-	legacy := wanted.LegacySignature != nil && *wanted.LegacySignature
-	row, err := a.queries.CreateEndpoint(ctx, tx, db.CreateEndpointParams{
-		ID: id, CompanyID: companyID, URL: wanted.URL, Events: words(events), Secret: sealed, LegacySignature: legacy,
-	})
-	if err != nil {
-		return contract.CreatedWebhook{}, fmt.Errorf("store webhook endpoint: %w", err)
-	}
-	return contract.CreatedWebhook{
-		ID: id, CompanyID: companyID, URL: wanted.URL, Events: events, Secret: string(secret),
-		LegacySignature: legacy, Enabled: row.Enabled,
 	}, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -60,7 +61,7 @@ func request(ctx context.Context, event events.APIGatewayV2HTTPRequest) (*http.R
 	}
 	r.ContentLength, r.RequestURI = length, target.RequestURI()
 	r.Host = event.RequestContext.DomainName
-	r.RemoteAddr = event.RequestContext.HTTP.SourceIP + ":0"
+	r.RemoteAddr = net.JoinHostPort(event.RequestContext.HTTP.SourceIP, "0")
 	return r, nil
 }
 

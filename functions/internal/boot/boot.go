@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -34,61 +35,87 @@ const poolSize = 2
 // API answers the events of API Gateway for the routes with this tag of the contract. It returns an exit code, and only if
 // the function cannot start.
 func API(ctx context.Context, environ []string, stderr io.Writer, tag string) int {
-	handler, err := Handler(ctx, environ, tag)
+	function, err := Start(ctx, environ, tag)
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, err) // nobody is left to tell if this fails
 		return 1
 	}
-	lambda.StartWithOptions(handler, lambda.WithContext(ctx))
+	lambda.StartWithOptions(function.Handle, lambda.WithContext(ctx), lambda.WithEnableSIGTERM(function.Close))
 	return 0
 }
 
-// Handler connects to everything the environment names and returns the Lambda handler.
-func Handler(ctx context.Context, environ []string, tag string) (apigw.Handler, error) {
-	settings, err := config.Load[config.Functions](environ)
-	if err != nil {
+// Function is an API function that is ready to answer.
+type Function struct {
+	// Handle is what Lambda calls.
+	Handle apigw.Handler
+
+	close []func()
+}
+
+// Start connects to everything the environment names.
+func Start(ctx context.Context, environ []string, tag string) (*Function, error) {
+	f := &Function{}
+	if err := f.start(ctx, environ, tag); err != nil {
+		f.Close()
 		return nil, fmt.Errorf("start function: %w", err)
 	}
-	deps, err := connect(ctx, settings)
+	return f, nil
+}
+
+// Close hangs up, the last connection first.
+func (f *Function) Close() {
+	for _, hangUp := range slices.Backward(f.close) {
+		hangUp()
+	}
+	f.close = nil
+}
+
+func (f *Function) start(ctx context.Context, environ []string, tag string) error {
+	settings, err := config.Load[config.Functions](environ)
 	if err != nil {
-		return nil, fmt.Errorf("start function: %w", err)
+		return err //nolint:wrapcheck // it says all there is to say
+	}
+	deps := app.Deps{Config: settings.API, Logger: slog.New(lambdacontext.NewLogHandler())}
+	if deps.Redis, err = redisClient(settings); err != nil {
+		return err
+	}
+	f.close = append(f.close, func() { _ = deps.Redis.Close() }) // nothing depends on it any more
+	if deps.Pool, err = postgres(ctx, settings.DatabaseURL); err != nil {
+		return err
+	}
+	f.close = append(f.close, deps.Pool.Close)
+	if err := store.CheckSchema(ctx, deps.Pool); err != nil {
+		return fmt.Errorf("check database: %w", err)
+	}
+	if deps.Vault, err = masterVault(settings.MasterKey, deps.Pool); err != nil {
+		return err
+	}
+	if deps.Queue, err = queues(ctx, settings, deps); err != nil {
+		return err
 	}
 	functions, err := app.New(ctx, deps)
 	if err != nil {
-		return nil, fmt.Errorf("start function: %w", err)
+		return fmt.Errorf("make API: %w", err)
 	}
-	return apigw.Wrap(functions.Handler(tag)), nil
+	f.Handle = apigw.Wrap(functions.Handler(tag))
+	return nil
 }
 
-func connect(ctx context.Context, settings config.Functions) (app.Deps, error) {
-	deps := app.Deps{Config: settings.API, Logger: slog.New(lambdacontext.NewLogHandler())}
-	var err error
-	if deps.Pool, err = postgres(ctx, settings.DatabaseURL); err != nil {
-		return deps, err
-	}
-	if err := store.CheckSchema(ctx, deps.Pool); err != nil {
-		return deps, fmt.Errorf("check database: %w", err)
-	}
-	if deps.Redis, err = redisClient(settings); err != nil {
-		return deps, err
-	}
-	if deps.Vault, err = masterVault(settings.MasterKey, deps.Pool); err != nil {
-		return deps, err
-	}
+func queues(ctx context.Context, settings config.Functions, deps app.Deps) (queue.Queue, error) {
 	installation, err := store.EnsureInstallation(ctx, deps.Pool, 0)
 	if err != nil {
-		return deps, fmt.Errorf("find installation: %w", err)
+		return nil, fmt.Errorf("find installation: %w", err)
 	}
 	aws, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
-		return deps, fmt.Errorf("load AWS settings: %w", err)
+		return nil, fmt.Errorf("load AWS settings: %w", err)
 	}
-	deps.Queue, err = sqsqueue.New(sqsqueue.Config{AWS: aws, Endpoint: settings.SQSEndpoint, Prefix: settings.QueuePrefix},
+	q, err := sqsqueue.New(sqsqueue.Config{AWS: aws, Endpoint: settings.SQSEndpoint, Prefix: settings.QueuePrefix},
 		queue.Definitions(installation.Shards), deps.Logger)
 	if err != nil {
-		return deps, fmt.Errorf("define queues: %w", err)
+		return nil, fmt.Errorf("define queues: %w", err)
 	}
-	return deps, nil
+	return q, nil
 }
 
 // postgres opens a small pool that works behind RDS Proxy and PgBouncer: nothing is prepared, nothing belongs to a session.

@@ -42,6 +42,7 @@ type bundle struct {
 type options struct {
 	schedule string        // "0,1h,1h" by default
 	timeout  time.Duration // of an attempt
+	inFlight int           // 4 by default
 	conns    int32
 }
 
@@ -66,7 +67,7 @@ func newBundle(t *testing.T, o options) *bundle {
 	client := webhook.NewClient(webhook.NewTargets(true, true), webhook.ClientConfig{Timeout: o.timeout})
 	t.Cleanup(client.Close)
 	b := &bundle{pool: pool, store: s, vault: v, queue: &outgoing{}, logs: &logs{}, metrics: prometheus.NewRegistry()}
-	b.config = delivery.Config{Schedule: schedule}
+	b.config = delivery.Config{Schedule: schedule, InFlight: o.inFlight}
 	b.deliverer, err = delivery.New(delivery.Deps{
 		Store: s, Vault: v, Queue: b.queue, Client: client, Metrics: b.metrics,
 		Logger: slog.New(slog.NewJSONHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),

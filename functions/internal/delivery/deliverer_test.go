@@ -340,6 +340,31 @@ func TestLateOutcomes(t *testing.T) {
 	}
 }
 
+// The claim ran out and somebody else holds the delivery: the failure of the earlier attempt is not written over it.
+func TestFailureAfterLosingTheClaim(t *testing.T) {
+	t.Parallel()
+	for name, schedule := range map[string]string{"more steps": "0,5s", "last step": "0"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBundle(t, options{schedule: schedule})
+			receiver := webhooktest.New(t)
+			receiver.Answer(webhooktest.Answer{Hang: true, Status: http.StatusInternalServerError})
+			b.endpoint(t, receiver.URL)
+			job := b.event(t, struct{}{})[0]
+			body, done := encode(t, job), make(chan error, 1)
+			go func() { done <- b.deliverer.Handle(context.WithoutCancel(t.Context()), body) }()
+			receiver.Await(t, 1)
+			b.exec(t, `UPDATE webhook_deliveries SET attempts = 2, claimed_until = now() + interval '1 hour'`)
+			held := b.row(t, job)
+			receiver.Release()
+			require.NoError(t, <-done)
+			require.Equal(t, held, b.row(t, job))
+			require.Empty(t, b.queue.take(t, time.Hour), "it is not ours to try again")
+			require.Equal(t, "overtaken", b.logs.lines(t, "webhook.attempted")[0]["verdict"])
+		})
+	}
+}
+
 func TestInterruptedAttemptIsGivenBack(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t, options{})

@@ -9,8 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"wafleet/shared/store/db"
 	"wafleet/shared/webhook"
 	"wafleet/shared/webhook/webhooktest"
 )
@@ -90,6 +92,39 @@ func TestPlacesAreSharedByAllProcesses(t *testing.T) {
 	require.Equal(t, 4, receiver.MostOpen())
 	receiver.Release()
 	wg.Wait()
+}
+
+// Why the lock: a claim that another process has not committed yet is invisible, but takes its place all the same.
+func TestClaimWaitsForTheOneBeforeIt(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, options{inFlight: 1})
+	receiver := webhooktest.New(t)
+	b.endpoint(t, receiver.URL)
+	jobs, queries := b.events(t, 2), b.store.Queries()
+	done := make(chan error, 1)
+	require.NoError(t, b.store.InTx(t.Context(), func(tx pgx.Tx) error {
+		_, err := queries.LockEndpointOfDelivery(t.Context(), tx, db.LockEndpointOfDeliveryParams{
+			CompanyID: company, ID: jobs[0].DeliveryID, CreatedAt: jobs[0].CreatedAt,
+		})
+		require.NoError(t, err)
+		_, err = queries.ClaimDelivery(t.Context(), tx, db.ClaimDeliveryParams{
+			CompanyID: company, ID: jobs[0].DeliveryID, CreatedAt: jobs[0].CreatedAt, Hold: 60, InFlight: 1,
+		})
+		require.NoError(t, err)
+
+		body := encode(t, jobs[1])
+		go func() { done <- b.deliverer.Handle(context.WithoutCancel(t.Context()), body) }()
+		require.Eventually(t, func() bool {
+			var waiting bool
+			err := b.pool.QueryRow(t.Context(), `SELECT EXISTS (SELECT 1 FROM pg_stat_activity
+				WHERE datname = current_database() AND wait_event_type = 'Lock')`).Scan(&waiting)
+			return err == nil && waiting
+		}, 20*time.Second, 5*time.Millisecond, "the second claim goes ahead")
+		return nil
+	}))
+	require.NoError(t, <-done)
+	require.Empty(t, receiver.Requests())
+	require.True(t, b.row(t, jobs[1]).Parked)
 }
 
 func TestFailingEndpointIsOnlyProbed(t *testing.T) {

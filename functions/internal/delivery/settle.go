@@ -21,6 +21,7 @@ const (
 	verdictRetry     = "retry"
 	verdictDead      = "dead"
 	verdictDisabled  = "disabled"
+	verdictOvertaken = "overtaken" // the claim had run out, and its new holder decides
 )
 
 // aftermath is what an attempt leads to beyond its own row: what is to be enqueued after the commit.
@@ -96,41 +97,44 @@ func (d *Deliverer) fail(ctx context.Context, tx pgx.Tx, a attempt, outcome webh
 		return aftermath{}, fmt.Errorf("count failure: %w", err)
 	}
 	failing := failures >= failingAfter
-	after := aftermath{verdict: verdictRetry}
-	delay, more := d.schedule.Next(a.steps())
-	if !more {
-		after.verdict = verdictDead
-		if err := d.bury(ctx, tx, a, outcome); err != nil {
-			return after, err
-		}
+	var (
+		after aftermath
+		rows  int64
+	)
+	if delay, more := d.schedule.Next(a.steps()); more {
+		after.verdict, after.retryIn = verdictRetry, max(delay, outcome.RetryAfter)
+		rows, err = d.retry(ctx, tx, a, outcome, after.retryIn, failing)
 	} else {
-		after.retryIn = max(delay, outcome.RetryAfter)
-		if err := d.retry(ctx, tx, a, outcome, after.retryIn, failing); err != nil {
-			return after, err
-		}
+		after.verdict = verdictDead
+		rows, err = d.bury(ctx, tx, a, outcome)
+	}
+	if err != nil {
+		return after, err
+	}
+	if rows == 0 {
+		return aftermath{verdict: verdictOvertaken}, nil
 	}
 	if !failing {
 		after.calls, err = d.unpark(ctx, tx, a, 1)
-		return after, err
 	}
-	return after, nil
+	return after, err
 }
 
-func (d *Deliverer) retry(ctx context.Context, tx pgx.Tx, a attempt, outcome webhook.Outcome, delay time.Duration, failing bool) error {
+func (d *Deliverer) retry(ctx context.Context, tx pgx.Tx, a attempt, outcome webhook.Outcome, delay time.Duration, failing bool) (int64, error) {
 	var enqueuedFor *float64 // nil: too late for the queue, the sweeper does it
 	if delay <= queue.MaxDelay {
 		seconds := (delay + JobPatience).Seconds()
 		enqueuedFor = &seconds
 	}
-	_, err := d.queries.RetryDelivery(ctx, tx, db.RetryDeliveryParams{
+	rows, err := d.queries.RetryDelivery(ctx, tx, db.RetryDeliveryParams{
 		CompanyID: a.delivery.CompanyID, ID: a.delivery.ID, CreatedAt: a.delivery.CreatedAt, Attempts: a.delivery.Attempts,
 		Delay: delay.Seconds(), EnqueuedFor: enqueuedFor, LastStatus: status(outcome), LastError: outcome.Summary(),
 		Parked: failing, // goes before its time when a probe succeeds
 	})
 	if err != nil {
-		return fmt.Errorf("retry delivery: %w", err)
+		return 0, fmt.Errorf("retry delivery: %w", err)
 	}
-	return nil
+	return rows, nil
 }
 
 func (d *Deliverer) disable(ctx context.Context, tx pgx.Tx, a attempt, outcome webhook.Outcome) (aftermath, error) {
@@ -141,7 +145,7 @@ func (d *Deliverer) disable(ctx context.Context, tx pgx.Tx, a attempt, outcome w
 	if err != nil {
 		return after, fmt.Errorf("disable endpoint: %w", err)
 	}
-	if err := d.bury(ctx, tx, a, outcome); err != nil || changed == 0 {
+	if _, err := d.bury(ctx, tx, a, outcome); err != nil || changed == 0 {
 		return after, err
 	}
 	deliveries, err := d.store.AppendEvent(ctx, tx, store.Event{
@@ -157,15 +161,15 @@ func (d *Deliverer) disable(ctx context.Context, tx pgx.Tx, a attempt, outcome w
 	return after, nil
 }
 
-func (d *Deliverer) bury(ctx context.Context, tx pgx.Tx, a attempt, outcome webhook.Outcome) error {
-	_, err := d.queries.BuryDelivery(ctx, tx, db.BuryDeliveryParams{
+func (d *Deliverer) bury(ctx context.Context, tx pgx.Tx, a attempt, outcome webhook.Outcome) (int64, error) {
+	rows, err := d.queries.BuryDelivery(ctx, tx, db.BuryDeliveryParams{
 		CompanyID: a.delivery.CompanyID, ID: a.delivery.ID, CreatedAt: a.delivery.CreatedAt, Attempts: a.delivery.Attempts,
 		LastStatus: status(outcome), LastError: outcome.Summary(),
 	})
 	if err != nil {
-		return fmt.Errorf("bury delivery: %w", err)
+		return 0, fmt.Errorf("bury delivery: %w", err)
 	}
-	return nil
+	return rows, nil
 }
 
 // unpark calls deliveries that wait for their endpoint.

@@ -51,7 +51,7 @@ type host struct {
 func open(ctx context.Context, environ []string) (*host, error) {
 	cfg, err := config.Load[config.Host](environ)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // names the variables
+		return nil, err
 	}
 	if cfg.HostID == "" {
 		cfg.HostID = "host-" + strings.ToLower(rand.Text()[:10])
@@ -96,7 +96,7 @@ func (h *host) wire(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("MASTER_KEY: %w", err)
 	}
-	root, err := h.cfg.WhatsApp.Root()
+	root, err := h.cfg.Root()
 	if err != nil {
 		return err //nolint:wrapcheck // names the variable
 	}
@@ -173,14 +173,16 @@ func (h *host) stop(ctx context.Context) error {
 }
 
 func (h *host) close() error {
-	var err error
-	if h.redis != nil {
-		err = h.redis.Close()
-	}
 	if h.pool != nil {
 		h.pool.Close()
 	}
-	return err
+	if h.redis == nil {
+		return nil
+	}
+	if err := h.redis.Close(); err != nil {
+		return fmt.Errorf("close redis: %w", err)
+	}
+	return nil
 }
 
 // health is for the container's health check: the process answers and its database does.

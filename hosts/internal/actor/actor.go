@@ -157,16 +157,19 @@ func (a *Actor) takeOver(ctx context.Context) bool {
 	}) && a.reconcile(ctx, true)
 }
 
-// durably repeats a write until it holds. It gives up only with the actor itself: when the lease is lost,
-// or the context ends. Nothing useful can be done without Postgres, so waiting here is right.
+// durably repeats a write until it holds. It gives up only with the actor itself, when the lease is lost, the
+// company is deleted or the context ends; and on what no repetition can mend. Nothing useful can be done without Postgres, so waiting here is right.
 func (a *Actor) durably(ctx context.Context, what string, write func(ctx context.Context) error) bool {
 	for attempt := 1; ; attempt++ {
 		err := write(ctx)
 		switch {
 		case err == nil:
 			return true
-		case errors.Is(err, store.ErrFenced):
+		case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrNoCompany):
 			a.fenced(ctx, what)
+			return false
+		case errors.Is(err, store.ErrNumberTaken):
+			a.logger.ErrorContext(ctx, "the number belongs to another company", "what", what)
 			return false
 		case ctx.Err() != nil:
 			return false
@@ -183,10 +186,10 @@ const (
 	maxWriteDelay = 2 * time.Second
 )
 
-// fenced ends the actor: its shard belongs to somebody else.
+// fenced ends the actor: its shard belongs to somebody else, or its company is gone.
 func (a *Actor) fenced(ctx context.Context, what string) {
 	a.lose.Do(func() {
-		a.logger.WarnContext(ctx, "lease lost, letting go", "what", what)
+		a.logger.WarnContext(ctx, "lease or company gone, letting go", "what", what)
 		close(a.lost)
 	})
 }

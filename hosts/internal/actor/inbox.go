@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -87,7 +88,7 @@ func (a *Actor) quarantine(ctx context.Context, in Incoming, cause error) error 
 // arrival gives an incoming message the id that its dedup key fixes: redelivered, it is the same message.
 func (a *Actor) arrival(in Incoming) store.Arrival {
 	key := strings.Join([]string{
-		a.companyID, address(in.Chat), address(in.Sender), fmt.Sprint(in.FromMe), in.WAMessageID, hex.EncodeToString(in.Digest),
+		a.companyID, address(in.Chat), address(in.Sender), strconv.FormatBool(in.FromMe), in.WAMessageID, hex.EncodeToString(in.Digest),
 	}, "|")
 	id := uuid.NewSHA1(incomingSpace, []byte(key))
 	return store.Arrival{

@@ -49,11 +49,11 @@ type Outgoing struct {
 type Outcome int
 
 const (
-	// NotWritten: no frame left this host; the message can go back to the outbox.
+	// NotWritten means that no frame left this host; the message can go back to the outbox.
 	NotWritten Outcome = iota + 1
-	// Refused: the server answered that it will not take the message.
+	// Refused means that the server answered that it will not take the message.
 	Refused
-	// Unknown: a frame may have left; only a resend under the same id is safe.
+	// Unknown means that a frame may have left; only a resend under the same id is safe.
 	Unknown
 )
 
@@ -104,19 +104,19 @@ type Receipt struct {
 type Then int
 
 const (
-	// Carry on: nothing to do.
+	// Carry does nothing more.
 	Carry Then = iota
-	// Drain: the session is online, the outbox may flow.
+	// Drain lets the outbox flow: the session is online.
 	Drain
-	// Settle: what piled up while offline has arrived; doubts about earlier sends can be resolved.
+	// Settle resolves doubts about earlier sends: what piled up while offline has arrived.
 	Settle
-	// Redial: connect again at once, the server asked for it.
+	// Redial connects again at once, as the server asked for.
 	Redial
-	// Retry: close and connect again after a random time that grows with every failure.
+	// Retry closes the socket and connects again after a random time that grows with every failure.
 	Retry
-	// Halt: close and stay closed until somebody acts.
+	// Halt closes the socket, to stay closed until somebody acts.
 	Halt
-	// ShowQR: the codes in Signal.Codes are to be shown one after the other.
+	// ShowQR shows the codes in Signal.Codes one after the other.
 	ShowQR
 )
 

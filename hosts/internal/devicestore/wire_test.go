@@ -3,6 +3,8 @@ package devicestore
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -283,9 +285,12 @@ func TestStatementsOnTheWire(t *testing.T) {
 	}
 }
 
-// quiet returns the statements so far, once WhatsApp has everything acked.
+// quiet returns the statements so far, once WhatsApp has everything acked; without those for push names, for which
+// whatsmeow has goroutines that nobody waits for.
 func quiet(t *testing.T, traced *statements, c *client) []string {
 	t.Helper()
 	require.Eventually(t, func() bool { return companionOf(t, c).Waiting == 0 }, patience, tick)
-	return traced.take()
+	return slices.DeleteFunc(traced.take(), func(statement string) bool {
+		return strings.Contains(statement, "whatsmeow_contacts")
+	})
 }

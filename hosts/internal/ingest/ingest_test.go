@@ -50,7 +50,7 @@ type flakyQueue struct {
 	received    chan int
 }
 
-func (q *flakyQueue) Receive(ctx context.Context, name string, most int, wait, visibility time.Duration) ([]queue.Received, error) {
+func (q *flakyQueue) Receive(ctx context.Context, name string, most int, wait, _ time.Duration) ([]queue.Received, error) {
 	batch, err := q.Queue.Receive(ctx, name, most, wait, time.Second) // comes back soon when not deleted
 	if len(batch) > 0 {
 		q.received <- len(batch)

@@ -31,13 +31,13 @@ func TestOnlyWhatIsValidIsEncoded(t *testing.T) {
 
 func TestKinds(t *testing.T) {
 	t.Parallel()
-	text := proto.String("words")
+	text := new("words")
 	for want, m := range map[message.Content]*waE2E.Message{
 		{Kind: message.Text, Text: "words"}:        {ExtendedTextMessage: &waE2E.ExtendedTextMessage{Text: text}},
 		{Kind: message.Image, Text: "words"}:       {ImageMessage: &waE2E.ImageMessage{Caption: text}},
 		{Kind: message.Video, Text: "words"}:       {VideoMessage: &waE2E.VideoMessage{Caption: text}},
 		{Kind: message.Audio}:                      {AudioMessage: &waE2E.AudioMessage{}},
-		{Kind: message.Voice}:                      {AudioMessage: &waE2E.AudioMessage{PTT: proto.Bool(true)}},
+		{Kind: message.Voice}:                      {AudioMessage: &waE2E.AudioMessage{PTT: new(true)}},
 		{Kind: message.Document, Text: "words"}:    {DocumentMessage: &waE2E.DocumentMessage{Caption: text}},
 		{Kind: message.Sticker}:                    {StickerMessage: &waE2E.StickerMessage{}},
 		{Kind: message.Location, Text: "words"}:    {LocationMessage: &waE2E.LocationMessage{Name: text}},
@@ -63,14 +63,14 @@ func TestDecodeNamesBothAddresses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			msg := &waE2E.Message{Conversation: proto.String("hi")}
+			msg := &waE2E.Message{Conversation: new("hi")}
 			in := decode(&events.Message{Info: types.MessageInfo{MessageSource: source, ID: "A", PushName: "Anna", Timestamp: at}, Message: msg})
 			require.Equal(t, phone, in.Chat)
 			require.Equal(t, sender, in.Sender)
 			require.Equal(t, at, in.Timestamp)
 			again := decode(&events.Message{Info: types.MessageInfo{MessageSource: source, ID: "A"}, Message: proto.CloneOf(msg)})
 			require.Equal(t, in.Digest, again.Digest)
-			other := decode(&events.Message{Info: types.MessageInfo{MessageSource: source, ID: "A"}, Message: &waE2E.Message{Conversation: proto.String("ho")}})
+			other := decode(&events.Message{Info: types.MessageInfo{MessageSource: source, ID: "A"}, Message: &waE2E.Message{Conversation: new("ho")}})
 			require.NotEqual(t, in.Digest, other.Digest)
 		})
 	}
@@ -78,7 +78,7 @@ func TestDecodeNamesBothAddresses(t *testing.T) {
 
 // Whatever bytes a sender encrypts, reading them must not panic.
 func FuzzDecode(f *testing.F) {
-	seed, err := proto.Marshal(&waE2E.Message{Conversation: proto.String("hi")})
+	seed, err := proto.Marshal(&waE2E.Message{Conversation: new("hi")})
 	require.NoError(f, err)
 	f.Add(seed)
 	f.Fuzz(func(t *testing.T, wire []byte) {

@@ -35,8 +35,8 @@ func NewDialer(devices *devicestore.Store, cfg Config, logger *slog.Logger) (*Di
 	if cfg.NoiseRoot != nil {
 		whatsmeow.WACertPubKey = *cfg.NoiseRoot
 	}
-	store.DeviceProps.Os = proto.String(deviceName)
-	store.DeviceProps.RequireFullSync = proto.Bool(false)
+	store.DeviceProps.Os = new(deviceName)
+	store.DeviceProps.RequireFullSync = new(false)
 	return &Dialer{devices: devices, client: &http.Client{Transport: transport}, logger: logger}, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"go.mau.fi/whatsmeow/proto/waE2E"
-	"google.golang.org/protobuf/proto"
 
 	"wafleet/shared/message"
 )
@@ -14,5 +13,5 @@ func encode(c message.Content) (*waE2E.Message, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("encode %s: %w", c.Kind, err)
 	}
-	return &waE2E.Message{Conversation: proto.String(c.Text)}, nil
+	return &waE2E.Message{Conversation: new(c.Text)}, nil
 }

@@ -3,7 +3,6 @@ package pgqueue
 import (
 	"context"
 	"log/slog"
-	"strings"
 	"testing"
 	"time"
 
@@ -20,11 +19,6 @@ const stopTimeout = 10 * time.Second
 func start(t testing.TB, definitions []queue.Definition, config Config, opts ...pgtest.Option) *Queue {
 	t.Helper()
 	q, err := New(pgtest.New(t, opts...), definitions, slog.New(slog.DiscardHandler), config)
-	require.NoError(t, err)
-	var def string
-	require.NoError(t, q.pool.QueryRow(t.Context(), "SELECT pg_get_functiondef('queue_receive_fifo'::regproc)").Scan(&def))
-	require.Contains(t, def, `LIMIT most FOR NO KEY UPDATE SKIP LOCKED)`)
-	_, err = q.pool.Exec(t.Context(), strings.Replace(def, `LIMIT most FOR NO KEY UPDATE SKIP LOCKED)`, `LIMIT most)`, 1))
 	require.NoError(t, err)
 	require.NoError(t, q.Start(t.Context()))
 	t.Cleanup(func() { stop(t, q) })

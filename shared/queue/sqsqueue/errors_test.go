@@ -3,6 +3,7 @@ package sqsqueue
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -150,6 +151,7 @@ func TestStopHangsUpAtItsDeadline(t *testing.T) {
 			answerJSON(w, http.StatusOK, `{"QueueUrl":"http://queue/jobs"}`)
 			return
 		}
+		_, _ = io.Copy(io.Discard, r.Body) // else the server does not notice when the client hangs up
 		close(polling)
 		<-r.Context().Done()
 	})

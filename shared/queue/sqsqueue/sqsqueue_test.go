@@ -41,27 +41,29 @@ func servers(t *testing.T) map[string]string {
 	return urls
 }
 
-// connect returns the suite's queues on a server, under a prefix of their own.
+// connect makes the suite's queues on a server, under a prefix of their own.
 func connect(t *testing.T, url string) *Queue {
 	t.Helper()
 	q, err := New(Config{AWS: testConfig(t), Endpoint: url, Prefix: "t" + rand.Text() + "-"},
 		queuetest.Definitions(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), queue.MaxWait)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*queue.MaxWait)
 		defer cancel()
 		require.NoError(t, q.Stop(ctx))
+		remove(ctx, t, q)
 	})
+	require.NoError(t, q.Ensure(t.Context(), queuetest.Definitions()))
 	return q
 }
 
 // remove deletes the queues with what is in them: emulators keep everything in memory.
-func remove(t *testing.T, q *Queue) {
+func remove(ctx context.Context, t *testing.T, q *Queue) {
 	t.Helper()
 	for _, d := range queuetest.Definitions() {
-		in, err := q.find(context.WithoutCancel(t.Context()), d.Name)
+		in, err := q.find(ctx, d.Name)
 		require.NoError(t, err)
-		_, err = q.client.DeleteQueue(context.WithoutCancel(t.Context()), &sqs.DeleteQueueInput{QueueUrl: in.url})
+		_, err = q.client.DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: in.url})
 		require.NoError(t, err)
 	}
 }
@@ -85,10 +87,7 @@ func TestConformance(t *testing.T) {
 			t.Parallel()
 			queuetest.Run(t, func(t *testing.T) queuetest.Harness {
 				t.Helper()
-				q := connect(t, url)
-				require.NoError(t, q.Ensure(t.Context(), queuetest.Definitions()))
-				t.Cleanup(func() { remove(t, q) })
-				return queuetest.Harness{Queue: q, Server: name}
+				return queuetest.Harness{Queue: connect(t, url), Server: name}
 			})
 		})
 	}

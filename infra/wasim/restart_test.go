@@ -1,0 +1,225 @@
+package wasim_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.mau.fi/whatsmeow/types/events"
+
+	"wafleet/infra/wasim"
+	"wafleet/infra/wasim/wasimclient"
+)
+
+func TestEverythingSurvivesARestart(t *testing.T) {
+	t.Parallel()
+	b := start(t, wasim.Options{})
+	b.phone(t, anna, "Anna")
+	off := false
+	b.phone(t, boris, "Boris")
+	const carol = "79005550000"
+	_, err := b.AddPhone(t.Context(), wasim.NewPhone{Phone: carol, Name: "Carol", Online: &off, AutoDelivery: &off})
+	require.NoError(t, err)
+	company := b.pair(t, anna)
+	company.text(t, boris, "before")
+	b.awaitText(t, boris, "before")
+	_, err = b.SendText(t.Context(), boris, anna, "re before")
+	require.NoError(t, err)
+	awaitIncoming(t, company, "re before")
+	company.text(t, carol, "for later")
+	requireEmptyBox(t, b, anna)
+	company.Disconnect()
+	_, err = b.SendText(t.Context(), boris, anna, "missed")
+	require.NoError(t, err)
+	before, err := b.Phone(anna)
+	require.NoError(t, err)
+
+	b = b.restart(t)
+	after, err := b.Phone(anna)
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+	row := b.awaitText(t, boris, "before")
+	require.Equal(t, anna, row.From)
+	company.login(t)
+	awaitIncoming(t, company, "missed")
+	company.text(t, boris, "after")
+	b.awaitText(t, boris, "after")
+	_, err = b.SendText(t.Context(), boris, anna, "re after")
+	require.NoError(t, err)
+	awaitIncoming(t, company, "re after")
+	rows, err := b.Messages(carol)
+	require.NoError(t, err)
+	require.Empty(t, rows)
+	require.NoError(t, b.SetOnline(t.Context(), carol, true))
+	b.awaitText(t, carol, "for later")
+	require.Zero(t, b.Stats().Undecryptable, "no ratchet went back")
+	b.noneUnhandled(t)
+
+	_, err = b.AddPhone(t.Context(), wasim.NewPhone{Phone: anna})
+	require.ErrorIs(t, err, wasim.ErrConflict)
+	require.NoError(t, b.Unlink(t.Context(), anna, 1))
+	b = b.restart(t)
+	phone, err := b.Phone(anna)
+	require.NoError(t, err)
+	require.Empty(t, phone.Companions)
+}
+
+func TestDuplicatesAreKnownAfterARestart(t *testing.T) {
+	t.Parallel()
+	b := start(t, wasim.Options{})
+	b.phone(t, anna, "Anna")
+	b.phone(t, boris, "Boris")
+	company := b.pair(t, anna)
+	id := company.text(t, boris, "once")
+	company.Disconnect()
+	b = b.restart(t)
+	company.login(t)
+	resend(t, company, id, "once")
+	company.text(t, boris, "end")
+	b.awaitText(t, boris, "end")
+	rows, err := b.Messages(boris)
+	require.NoError(t, err)
+	require.Len(t, rows, 2)
+	require.Equal(t, uint64(1), b.Stats().Duplicates)
+}
+
+// serverVariable makes the test binary the simulator itself, in the folder that it names, so that it can be killed.
+const serverVariable = "WASIM_TEST_SERVER"
+
+// runServer is the simulator in a process of its own. It prints its addresses and lives until it is killed.
+func runServer(dir string) {
+	server, err := wasim.New(wasim.Options{
+		DataDir: dir, Listen: os.Getenv("WASIM_TEST_LISTEN"), Control: "127.0.0.1:0",
+	})
+	if err == nil {
+		err = server.Start(context.Background())
+	}
+	if err != nil {
+		fmt.Println("error:", err)
+		os.Exit(1)
+	}
+	fmt.Println(server.Endpoint(), server.ControlURL())
+	select {}
+}
+
+// process is a simulator that can be killed.
+type process struct {
+	*exec.Cmd
+
+	endpoint, control string
+}
+
+func startProcess(t *testing.T, dir, listen string) *process {
+	t.Helper()
+	p := &process{Cmd: exec.CommandContext(context.Background(), os.Args[0])} //nolint:gosec // This very program.
+	p.Env = append(os.Environ(), serverVariable+"="+dir, "WASIM_TEST_LISTEN="+listen)
+	p.Stderr = os.Stderr
+	out, err := p.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, p.Start())
+	t.Cleanup(p.kill)
+	lines := bufio.NewScanner(out)
+	require.True(t, lines.Scan())
+	var ok bool
+	p.endpoint, p.control, ok = strings.Cut(lines.Text(), " ")
+	require.True(t, ok, lines.Text())
+	return p
+}
+
+func (p *process) kill() {
+	_ = p.Process.Kill()
+	_ = p.Wait()
+}
+
+func (p *process) call(t *testing.T, method, path, body string, into any) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, p.control+path, strings.NewReader(body))
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	require.Less(t, response.StatusCode, 300, path)
+	if into != nil {
+		require.NoError(t, json.NewDecoder(response.Body).Decode(into))
+	}
+}
+
+// TestNothingIsLostByAKill kills the simulator again and again while a company and a phone write to each other. What was
+// acknowledged must be there in the end, once, and no ratchet may have gone back.
+func TestNothingIsLostByAKill(t *testing.T) {
+	t.Parallel()
+	dir := keepCredentials(t)
+	p := startProcess(t, dir, "127.0.0.1:0")
+	for _, number := range []string{anna, boris} {
+		p.call(t, http.MethodPost, "/phones", fmt.Sprintf(`{"phone":%q}`, number), nil)
+	}
+	trusted, err := os.ReadFile(dir + "/credentials.json")
+	require.NoError(t, err)
+	var kept struct{ CA string }
+	require.NoError(t, json.Unmarshal(trusted, &kept))
+	client, err := wasimclient.New(p.endpoint, []byte(kept.CA))
+	require.NoError(t, err)
+	t.Cleanup(client.CloseIdleConnections)
+	company := (&bundle{http: client}).newClient(t)
+	require.NoError(t, company.Connect())
+	qr := await[*events.QR](t, company, nil)
+	p.call(t, http.MethodPost, "/phones/"+anna+"/scan", fmt.Sprintf(`{"qr":%q}`, qr.Codes[0]), nil)
+	await[*events.Connected](t, company, nil)
+
+	var sent, written []string
+	for round := range 5 {
+		for i := range 10 {
+			text := fmt.Sprintf("c%d.%d", round, i)
+			company.text(t, boris, text)
+			sent = append(sent, text)
+			text = fmt.Sprintf("p%d.%d", round, i)
+			p.call(t, http.MethodPost, "/phones/"+boris+"/messages", fmt.Sprintf(`{"to":%q,"text":%q}`, anna, text), nil)
+			written = append(written, text)
+		}
+		p.kill()
+		await[*events.Disconnected](t, company, nil)
+		p = startProcess(t, dir, p.endpoint)
+		company.mu.Lock()
+		company.events = append([]any(nil), filter(company.events)...)
+		company.mu.Unlock()
+		require.NoError(t, company.Connect())
+		await[*events.Connected](t, company, nil)
+	}
+	for _, text := range written {
+		awaitIncoming(t, company, text)
+	}
+	require.Equal(t, len(written), count[*events.Message](company, nil))
+	var rows []wasim.Message
+	require.Eventually(t, func() bool {
+		p.call(t, http.MethodGet, "/phones/"+boris+"/messages", "", &rows)
+		return len(rows) >= len(sent)
+	}, patience, 10*time.Millisecond)
+	var got []string
+	for _, row := range rows {
+		got = append(got, row.Text)
+	}
+	require.Equal(t, sent, got)
+	var stats wasim.Stats
+	p.call(t, http.MethodGet, "/stats", "", &stats)
+	require.Zero(t, stats.Undecryptable)
+	require.Zero(t, count[*events.UndecryptableMessage](company, nil))
+}
+
+// filter keeps the messages among events.
+func filter(all []any) (kept []any) {
+	for _, event := range all {
+		switch event.(type) {
+		case *events.Message, *events.UndecryptableMessage:
+			kept = append(kept, event)
+		}
+	}
+	return kept
+}
