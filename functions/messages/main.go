@@ -9,5 +9,6 @@ import (
 )
 
 func main() {
-	os.Exit(boot.API(context.Background(), os.Environ(), os.Stderr, "messages"))
+	ctx := context.Background()
+	os.Exit(boot.Function(ctx, os.Environ(), os.Stderr, boot.API(ctx, "messages")))
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
 	"wafleet/infra/local"
@@ -46,6 +47,7 @@ func newServe(p Process) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("find this program: %w", err)
 			}
+			redis.SetLogger(silent{})
 			signals, ignore := listen(withParent)
 			defer ignore()
 			return serve(cmd.Context(), local.New(local.Options{
@@ -57,6 +59,11 @@ func newServe(p Process) *cobra.Command {
 	cmd.Flags().BoolVar(&withParent, "end-with-parent", false, "take the end of the parent process, such as make, for a signal")
 	return cmd
 }
+
+// silent keeps go-redis, which logs by itself, from saying again what its errors say.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
 
 // system is what serve runs.
 type system interface {

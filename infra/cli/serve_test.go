@@ -18,7 +18,8 @@ import (
 type fakeSystem struct {
 	startTakes, stopTakes time.Duration
 	startErr, stopErr     error
-	deaf                  bool // Stop does not look at its context
+	fails                 error // of a part, as soon as the system runs
+	deaf                  bool  // Stop does not look at its context
 	failed                chan error
 
 	mu     sync.Mutex // guards events
@@ -26,8 +27,6 @@ type fakeSystem struct {
 }
 
 var _ system = (*fakeSystem)(nil)
-
-func newFakeSystem() *fakeSystem { return &fakeSystem{failed: make(chan error, 1)} }
 
 func (f *fakeSystem) note(event string) {
 	f.mu.Lock()
@@ -67,6 +66,10 @@ func (f *fakeSystem) Stop(ctx context.Context) error {
 func (f *fakeSystem) run(t *testing.T, signals ...time.Duration) (took time.Duration, err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
+		f.failed = make(chan error, 1)
+		if f.fails != nil {
+			f.failed <- f.fails
+		}
 		ch := make(chan os.Signal, len(signals))
 		var sender sync.WaitGroup
 		for _, at := range signals {
@@ -85,7 +88,7 @@ func (f *fakeSystem) run(t *testing.T, signals ...time.Duration) (took time.Dura
 
 func TestASignalDrains(t *testing.T) {
 	t.Parallel()
-	f := newFakeSystem()
+	f := new(fakeSystem)
 	f.startTakes, f.stopTakes = time.Second, 10*time.Second
 	took, err := f.run(t, time.Minute)
 	require.NoError(t, err)
@@ -95,7 +98,7 @@ func TestASignalDrains(t *testing.T) {
 
 func TestDrainingHasALimit(t *testing.T) {
 	t.Parallel()
-	f := newFakeSystem()
+	f := new(fakeSystem)
 	f.stopTakes = time.Hour
 	took, err := f.run(t, time.Minute)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -105,7 +108,7 @@ func TestDrainingHasALimit(t *testing.T) {
 
 func TestTheSecondSignalEndsAtOnce(t *testing.T) {
 	t.Parallel()
-	f := newFakeSystem()
+	f := new(fakeSystem)
 	f.stopTakes = time.Hour
 	took, err := f.run(t, time.Minute, time.Minute+time.Second)
 	require.ErrorIs(t, err, errForced)
@@ -115,7 +118,7 @@ func TestTheSecondSignalEndsAtOnce(t *testing.T) {
 
 func TestTheSecondSignalWaitsForNobody(t *testing.T) {
 	t.Parallel()
-	f := newFakeSystem()
+	f := new(fakeSystem)
 	f.stopTakes, f.deaf = time.Hour, true
 	took, err := f.run(t, time.Minute, time.Minute+time.Second)
 	require.ErrorIs(t, err, errForced)
@@ -124,17 +127,17 @@ func TestTheSecondSignalWaitsForNobody(t *testing.T) {
 
 func TestAPartThatFailsEndsTheSystem(t *testing.T) {
 	t.Parallel()
-	f, gone := newFakeSystem(), errors.New("postgres is gone")
-	f.failed <- gone
+	f := new(fakeSystem)
+	f.fails = errors.New("postgres is gone")
 	f.stopErr = errors.New("pool is broken")
 	_, err := f.run(t)
-	require.ErrorIs(t, err, gone)
+	require.ErrorIs(t, err, f.fails)
 	require.ErrorIs(t, err, f.stopErr)
 }
 
 func TestAStartThatFails(t *testing.T) {
 	t.Parallel()
-	f := newFakeSystem()
+	f := new(fakeSystem)
 	f.startErr = errors.New("port is taken")
 	_, err := f.run(t)
 	require.ErrorIs(t, err, f.startErr)
@@ -143,7 +146,7 @@ func TestAStartThatFails(t *testing.T) {
 
 func TestASignalDuringTheStart(t *testing.T) {
 	t.Parallel()
-	f := newFakeSystem()
+	f := new(fakeSystem)
 	f.startTakes = time.Minute
 	took, err := f.run(t, time.Second)
 	require.ErrorIs(t, err, errInterrupted)

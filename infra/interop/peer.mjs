@@ -5,7 +5,7 @@
 //
 //   {"id": 1, "do": "sendText", "with": {"to": "79001234567", "text": "hi"}}
 //   {"answer": 1, "result": "3EB0…"}, or {"answer": 1, "error": "…"}
-//   {"event": "message", "id": "3EB0…", "from": "…", "type": "text", "text": "hi"}
+//   {"event": "message", "id": "3EB0…", "from": "…", "type": "conversation", "text": "hi"}
 import { createHash } from 'node:crypto';
 import { createInterface } from 'node:readline';
 

@@ -19,10 +19,7 @@ func Settings(environ []string) (config.Serve, error) {
 	if err != nil {
 		return config.Serve{}, err //nolint:wrapcheck // says what it was doing
 	}
-	file, err := devenv.Read(filepath.Join(first.Data, devEnvName))
-	if err != nil {
-		return config.Serve{}, err //nolint:wrapcheck // says what it was doing
-	}
+	file, _ := devenv.Read(filepath.Join(first.Data, devEnvName)) // what is wrong with the folder is told when it is opened
 	settings, err := config.Load[config.Serve](slices.DeleteFunc(slices.Clone(environ), func(variable string) bool {
 		name, value, _ := strings.Cut(variable, "=")
 		return file.Own(name, value)

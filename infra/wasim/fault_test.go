@@ -85,14 +85,12 @@ func TestFaultsOfALogin(t *testing.T) {
 			b.fault(t, wasim.Fault{Kind: kind})
 			require.True(t, company.IsLoggedIn(), "a fault of a login waits for one")
 			require.Len(t, b.Faults(), 1)
-			id := *company.Store.ID
+			twin := b.twin(t, company)
 			company.Disconnect()
 			require.NoError(t, company.Connect())
 			happens(t, company)
 			require.Empty(t, b.Faults(), "once")
-			company.Disconnect()
-			company.Store.ID = &id // whatsmeow forgets it after a 403.
-			company.login(t)
+			twin.login(t)
 		})
 	}
 }

@@ -104,7 +104,7 @@ func TestHostileStanzas(t *testing.T) {
 	var bomb bytes.Buffer
 	bomb.WriteByte(2)
 	packer := zlib.NewWriter(&bomb)
-	_, err := packer.Write(make([]byte, 64<<20))
+	_, err := packer.Write(make([]byte, 16<<20))
 	require.NoError(t, err)
 	require.NoError(t, packer.Close())
 	for name, frame := range map[string][]byte{

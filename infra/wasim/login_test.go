@@ -5,6 +5,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 	"go.mau.fi/whatsmeow/util/keys"
 
@@ -16,7 +19,7 @@ func TestSecondLoginReplacesTheFirst(t *testing.T) {
 	b := start(t, wasim.Options{})
 	b.phone(t, anna, "Anna")
 	first := b.pair(t, anna)
-	second := b.clientOf(t, first.Store, first.store)
+	second := b.twin(t, first)
 	second.login(t)
 	await[*events.StreamReplaced](t, first, nil)
 
@@ -41,16 +44,13 @@ func TestUnlinkedCompanionIsLoggedOut(t *testing.T) {
 	b := start(t, wasim.Options{})
 	b.phone(t, anna, "Anna")
 	c := b.pair(t, anna)
-	stale := *c.Store
-	id := *c.Store.ID
-	stale.ID = &id
+	again := b.twin(t, c)
 	require.NoError(t, b.Unlink(t.Context(), anna, 1))
 	out := await[*events.LoggedOut](t, c, nil)
 	require.False(t, out.OnConnect)
 	require.Eventually(t, c.store.isDeleted, patience, time.Millisecond)
 	require.ErrorIs(t, b.Unlink(t.Context(), anna, 1), wasim.ErrNotFound)
 
-	again := b.clientOf(t, &stale, c.store)
 	require.NoError(t, again.Connect())
 	out = await[*events.LoggedOut](t, again, nil)
 	require.True(t, out.OnConnect)
@@ -62,7 +62,13 @@ func TestLogoutUnlinks(t *testing.T) {
 	b := start(t, wasim.Options{})
 	b.phone(t, anna, "Anna")
 	c := b.pair(t, anna)
-	require.NoError(t, c.Logout(t.Context()))
+	// What Logout asks for. Logout itself deletes the device a second time, beside the handler of the 401.
+	_, err := c.DangerousInternals().SendIQ(t.Context(), whatsmeow.DangerousInfoQuery{
+		Namespace: "md", Type: "set", To: types.ServerJID,
+		Content: []binary.Node{{Tag: "remove-companion-device", Attrs: binary.Attrs{"jid": *c.Store.ID, "reason": "user_initiated"}}},
+	})
+	require.NoError(t, err)
+	await[*events.LoggedOut](t, c, nil)
 	phone, err := b.Phone(anna)
 	require.NoError(t, err)
 	require.Empty(t, phone.Companions)
@@ -74,12 +80,10 @@ func TestLoginNeedsTheKeyOfThePairing(t *testing.T) {
 	b := start(t, wasim.Options{})
 	b.phone(t, anna, "Anna")
 	c := b.pair(t, anna)
-	thief := *c.Store
-	id := *c.Store.ID
-	thief.ID, thief.NoiseKey = &id, keys.NewKeyPair()
-	stolen := b.clientOf(t, &thief, c.store)
-	require.NoError(t, stolen.Connect())
-	await[*events.LoggedOut](t, stolen, nil)
+	thief := b.twin(t, c)
+	thief.Store.NoiseKey = keys.NewKeyPair()
+	require.NoError(t, thief.Connect())
+	await[*events.LoggedOut](t, thief, nil)
 	require.True(t, c.IsLoggedIn(), "the true one stays")
 }
 

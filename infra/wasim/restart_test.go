@@ -117,7 +117,7 @@ type process struct {
 	endpoint, control string
 }
 
-func startProcess(t *testing.T, dir, listen string) *process {
+func startProcess(t testing.TB, dir, listen string) *process {
 	t.Helper()
 	p := &process{Cmd: exec.CommandContext(context.Background(), os.Args[0])} //nolint:gosec // This very program.
 	p.Env = append(os.Environ(), serverVariable+"="+dir, "WASIM_TEST_LISTEN="+listen)
@@ -139,7 +139,7 @@ func (p *process) kill() {
 	_ = p.Wait()
 }
 
-func (p *process) call(t *testing.T, method, path, body string, into any) {
+func (p *process) call(t testing.TB, method, path, body string, into any) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, p.control+path, strings.NewReader(body))
 	require.NoError(t, err)
@@ -152,6 +152,17 @@ func (p *process) call(t *testing.T, method, path, body string, into any) {
 	}
 }
 
+// pairAt links a whatsmeow client to a phone of the process.
+func (p *process) pairAt(t testing.TB, http *http.Client, number string) *client {
+	t.Helper()
+	c := (&bundle{http: http}).newClient(t)
+	require.NoError(t, c.Connect())
+	qr := await[*events.QR](t, c, nil)
+	p.call(t, "POST", "/phones/"+number+"/scan", fmt.Sprintf(`{"qr":%q}`, qr.Codes[0]), nil)
+	await[*events.Connected](t, c, nil)
+	return c
+}
+
 // TestNothingIsLostByAKill kills the simulator again and again while a company and a phone write to each other. What was
 // acknowledged must be there in the end, once, and no ratchet may have gone back.
 func TestNothingIsLostByAKill(t *testing.T) {
@@ -161,18 +172,12 @@ func TestNothingIsLostByAKill(t *testing.T) {
 	for _, number := range []string{anna, boris} {
 		p.call(t, http.MethodPost, "/phones", fmt.Sprintf(`{"phone":%q}`, number), nil)
 	}
-	trusted, err := os.ReadFile(dir + "/credentials.json")
-	require.NoError(t, err)
-	var kept struct{ CA string }
-	require.NoError(t, json.Unmarshal(trusted, &kept))
-	client, err := wasimclient.New(p.endpoint, []byte(kept.CA))
+	var root struct{ CAPEM string }
+	p.call(t, http.MethodGet, "/root", "", &root)
+	client, err := wasimclient.New(p.endpoint, []byte(root.CAPEM))
 	require.NoError(t, err)
 	t.Cleanup(client.CloseIdleConnections)
-	company := (&bundle{http: client}).newClient(t)
-	require.NoError(t, company.Connect())
-	qr := await[*events.QR](t, company, nil)
-	p.call(t, http.MethodPost, "/phones/"+anna+"/scan", fmt.Sprintf(`{"qr":%q}`, qr.Codes[0]), nil)
-	await[*events.Connected](t, company, nil)
+	company := p.pairAt(t, client, anna)
 
 	var sent, written []string
 	for round := range 5 {

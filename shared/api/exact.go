@@ -126,8 +126,8 @@ func (m members) object(t reflect.Type, path string) error {
 }
 
 func (m members) skip() error {
-	var any json.RawMessage
-	return m.dec.Decode(&any) //nolint:wrapcheck // as above
+	var value json.RawMessage
+	return m.dec.Decode(&value) //nolint:wrapcheck // as above
 }
 
 // fieldType returns the type of the struct's field that is called name in JSON, or nil.

@@ -65,7 +65,10 @@ func TestFunctions(t *testing.T) {
 	require.Equal(t, "DEBUG", got.LogLevel.String())
 
 	for _, bad := range [][]string{
-		good[1:], {good[0], good[2]}, {good[0], good[1]}, append(good, "MASTER_KEY=abc"), append(good, "SQS_ENDPOINT=http://x"),
+		good[1:],
+		{good[0], good[2]},
+		{good[0], good[1]},
+		append(good, "MASTER_KEY=abc"), append(good, "SQS_ENDPOINT=http://x"),
 		append(good, "WHATSAPP_PROVIDER=venom"),
 	} {
 		_, err := config.Load[config.Functions](bad)

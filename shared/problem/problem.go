@@ -41,7 +41,7 @@ func (p *Problem) Unwrap() error { return p.cause }
 
 // Is says whether the target is the same problem, whatever its text and details.
 func (p *Problem) Is(target error) bool {
-	other, ok := target.(*Problem) //nolint:errorlint // Is compares one link of the chain
+	other, ok := target.(*Problem)
 	return ok && other.Code == p.Code
 }
 

@@ -81,9 +81,9 @@ func setup(t *testing.T, change ...func(*options)) *bundle {
 	b.vault = vault.New(local, store.NewKeyring(b.pool))
 	b.store = store.New(b.pool, b.vault)
 
-	real, err := pgqueue.New(b.pool, queue.Definitions(4), slog.New(slog.DiscardHandler), pgqueue.Config{})
+	inPostgres, err := pgqueue.New(b.pool, queue.Definitions(4), slog.New(slog.DiscardHandler), pgqueue.Config{})
 	require.NoError(t, err)
-	b.queue = &breakableQueue{Queue: real}
+	b.queue = &breakableQueue{Queue: inPostgres}
 
 	client := redis.NewClient(&redis.Options{Addr: b.redis.Addr(), ContextTimeoutEnabled: true, MaxRetries: -1, DialTimeout: 50 * time.Millisecond})
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
@@ -303,19 +303,19 @@ func (b *bundle) loseDatabase(t *testing.T) {
 	require.NoError(t, conn.Close(t.Context()))
 }
 
-// queued takes every message out of a shard's queue.
-func (b *bundle) queued(t *testing.T, shard int) []queue.Received {
+// queued takes every message out of the queue of shard 1, where the bundle's companies are.
+func (b *bundle) queued(t *testing.T) []queue.Received {
 	t.Helper()
 	var all []queue.Received
 	for {
-		got, err := b.queue.Receive(t.Context(), queue.Sends(shard), queue.MaxBatch, 0, time.Minute)
+		got, err := b.queue.Receive(t.Context(), queue.Sends(1), queue.MaxBatch, 0, time.Minute)
 		require.NoError(t, err)
 		if len(got) == 0 {
 			return all
 		}
 		for _, m := range got {
 			all = append(all, m)
-			require.NoError(t, b.queue.Delete(t.Context(), queue.Sends(shard), []string{m.Handle}))
+			require.NoError(t, b.queue.Delete(t.Context(), queue.Sends(1), []string{m.Handle}))
 		}
 	}
 }

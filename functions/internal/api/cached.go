@@ -28,7 +28,7 @@ func newCached[T any](measure func(context.Context) (T, error)) *cached[T] {
 // get returns the measurement. One caller at a time takes it anew; the others meanwhile get the last one, and wait only
 // if there is none.
 func (c *cached[T]) get(ctx context.Context) (T, error) {
-	value, err, until := c.last()
+	value, until, err := c.last()
 	if time.Now().Before(until) {
 		return value, err
 	}
@@ -45,7 +45,7 @@ func (c *cached[T]) get(ctx context.Context) (T, error) {
 		}
 	}
 	defer func() { c.turn <- struct{}{} }()
-	if value, err, until = c.last(); time.Now().Before(until) {
+	if value, until, err = c.last(); time.Now().Before(until) {
 		return value, err // another one was faster
 	}
 	// It is for all who ask, so it does not end with the one who happens to take it.
@@ -61,8 +61,8 @@ func (c *cached[T]) get(ctx context.Context) (T, error) {
 	return value, err
 }
 
-func (c *cached[T]) last() (T, error, time.Time) { //nolint:revive // three values of one state
+func (c *cached[T]) last() (value T, until time.Time, err error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.value, c.err, c.until
+	return c.value, c.until, c.err
 }

@@ -51,16 +51,7 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *edge) serve(w *recorder, r *http.Request, pattern string) {
-	defer func() {
-		if caught := recover(); caught != nil {
-			err := fmt.Errorf("panic: %v\n%s", caught, debug.Stack())
-			if w.wrote {
-				e.api.logger.ErrorContext(r.Context(), "api.panic", "error", err)
-				return
-			}
-			e.api.fail(w, r, err)
-		}
-	}()
+	defer e.rescue(w, r)
 	if pattern == "" {
 		e.unrouted(w, r)
 		return
@@ -74,6 +65,20 @@ func (e *edge) serve(w *recorder, r *http.Request, pattern string) {
 		return
 	}
 	e.mux.ServeHTTP(w, r)
+}
+
+// rescue answers a request whose handler panicked.
+func (e *edge) rescue(w *recorder, r *http.Request) {
+	caught := recover()
+	if caught == nil {
+		return
+	}
+	err := fmt.Errorf("panic: %v\n%s", caught, debug.Stack())
+	if w.wrote {
+		e.api.logger.ErrorContext(r.Context(), "api.panic", "error", err)
+		return
+	}
+	e.api.fail(w, r, err)
 }
 
 // unrouted answers what the mux has no route for: it knows whether only the method is wrong.
@@ -104,7 +109,7 @@ func (a *API) admit(r *http.Request, pattern string) error {
 	case rt.scope == "":
 		return nil // health has to answer while the database does not
 	default:
-		return err
+		return fmt.Errorf("authenticate: %w", err)
 	}
 	if rt.scope != "" && !principal.Can(rt.scope) {
 		return problem.Forbidden.Saying("The API key lacks the scope "+string(rt.scope)).With("scope", string(rt.scope))
@@ -118,8 +123,7 @@ func checkBody(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return problem.BodyTooLarge.Saying("The body is larger than " + strconv.Itoa(maxBody) + " bytes")
 	}
 	if err != nil {

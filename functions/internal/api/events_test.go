@@ -1,8 +1,8 @@
 package api_test
 
 import (
-	"fmt"
 	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
@@ -17,7 +17,7 @@ func appendEvent(t *testing.T, b *bundle, company string, n int) {
 	t.Helper()
 	require.NoError(t, b.store.InTx(t.Context(), func(tx pgx.Tx) error {
 		_, err := b.store.AppendEvent(t.Context(), tx, store.Event{
-			CompanyID: company, Type: "message.sent", Data: map[string]any{"messageId": fmt.Sprint(n), "status": "sent"},
+			CompanyID: company, Type: "message.sent", Data: map[string]any{"messageId": strconv.Itoa(n), "status": "sent"},
 		})
 		return err
 	}))

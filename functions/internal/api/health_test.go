@@ -3,6 +3,7 @@ package api_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,7 +62,10 @@ func TestHealthWithoutQueue(t *testing.T) {
 	b := setup(t)
 	owned(t, b)
 	b.queue.setCut(true)
-	b.do(t, http.MethodGet, "/health", "", "").status(503).golden("health-queue-down")
+	for range 3 {
+		b.do(t, http.MethodGet, "/health", "", "").status(503).golden("health-queue-down")
+	}
+	require.Equal(t, 1, strings.Count(b.logs.String(), "health.degraded"), "a change is logged, not a state")
 	b.queue.setCut(false)
 	require.Eventually(t, func() bool { return b.do(t, http.MethodGet, "/health", "", "").Code == 200 }, 10*time.Second, 50*time.Millisecond)
 }

@@ -34,8 +34,10 @@ func TestThePredecessorsExamples(t *testing.T) {
 		{http.MethodGet, "/sessions/962302/status", "", 200, `{"success": true, "data": {"connected": true, "status": "connected",
 			"user": {"id": "79686484488@s.whatsapp.net", "name": "AI Admin Bot"}, "connectedAt": "2025-09-19T10:30:00Z"}}`},
 		{http.MethodGet, "/sessions/pairing/qr", "", 200, `{"success": true, "data": {"qr": "2@AHR0cHM6Ly93ZWIud2hhdHNhcHAu...", "attempts": 1}}`},
-		{http.MethodPost, "/sessions/pairing/pairing-code", `{"phoneNumber": "79001234567"}`, 200,
-			`{"success": true, "data": {"code": "ABCD-EFGH", "expiresIn": 60, "phoneNumber": "79001234567"}}`},
+		{
+			http.MethodPost, "/sessions/pairing/pairing-code", `{"phoneNumber": "79001234567"}`, 200,
+			`{"success": true, "data": {"code": "ABCD-EFGH", "expiresIn": 60, "phoneNumber": "79001234567"}}`,
+		},
 		{http.MethodPost, "/sessions/123456/initialize", `{"usePairingCode": true, "phoneNumber": "79001234567"}`, 200, `{"success": true}`},
 		{http.MethodPost, "/sessions/123456/disconnect", "", 200, `{"success": true}`},
 		{http.MethodGet, "/sessions", "", 200, `{"success": true, "data": {"962302": {"connected": true, "status": "connected"},

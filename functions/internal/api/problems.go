@@ -36,12 +36,10 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 // classify is the one place where errors of other packages become problems.
 func classify(err error) *problem.Problem {
-	var known *problem.Problem
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*problem.Problem](err); ok {
 		return known
 	}
-	var body *contract.BodyError
-	if errors.As(err, &body) {
+	if body, ok := errors.AsType[*contract.BodyError](err); ok {
 		return invalid(body.Field, body.Error())
 	}
 	if name, ok := badParameter(err); ok {

@@ -45,7 +45,7 @@ func TestAnAcceptedSendIsQueuedSealed(t *testing.T) {
 		SELECT status || '/' || phone || '/' || chat || '/' || kind || '/' || (enqueued_at IS NOT NULL) || '/' ||
 			(expires_at - created_at) || '/' || (body IS NOT NULL)::text::char FROM messages WHERE message_id = $1`, id))
 
-	queued := b.queued(t, 1)
+	queued := b.queued(t)
 	require.Len(t, queued, 1)
 	require.Equal(t, "962302", queued[0].Group)
 	require.Equal(t, id, queued[0].DedupID)
@@ -149,7 +149,7 @@ func TestIdempotencyKey(t *testing.T) {
 
 	b.setState(t, "962302", session.LoggedOut)
 	send(hello, "order-1").status(200)
-	require.Len(t, b.queued(t, 1), 3, "the queue has folded the repeated calls")
+	require.Len(t, b.queued(t), 3, "the queue has folded the repeated calls")
 }
 
 // A replay long after the message went out says what the first call said and queues nothing.
@@ -158,12 +158,12 @@ func TestAReplayQueuesNothingOnceTheMessageIsWithAHost(t *testing.T) {
 	b := setup(t)
 	b.company(t, "962302", session.Connected)
 	first := b.do(t, http.MethodPost, "/send", b.admin, hello, "Idempotency-Key", "1").status(200)
-	b.queued(t, 1)
+	b.queued(t)
 	b.exec(t, `UPDATE messages SET status = 'sent', body = 'x'`)
 	b.exec(t, `DELETE FROM queue_fifo_dedup`)
 	again := b.do(t, http.MethodPost, "/send", b.admin, hello, "Idempotency-Key", "1").status(200)
 	require.Equal(t, first.Body.String(), again.Body.String())
-	require.Empty(t, b.queued(t, 1))
+	require.Empty(t, b.queued(t))
 }
 
 func TestTwentyAtOnceWithOneKey(t *testing.T) {
@@ -186,7 +186,7 @@ func TestTwentyAtOnceWithOneKey(t *testing.T) {
 	}
 	require.Equal(t, 1, fresh)
 	require.Equal(t, 1, scan[int](t, b, `SELECT count(*) FROM messages`))
-	require.Len(t, b.queued(t, 1), 1)
+	require.Len(t, b.queued(t), 1)
 }
 
 func TestQueueErrorIs503AndARetryGoesOn(t *testing.T) {
@@ -201,7 +201,7 @@ func TestQueueErrorIs503AndARetryGoesOn(t *testing.T) {
 	b.queue.setCut(false)
 	b.do(t, http.MethodPost, "/send", b.admin, hello, "Idempotency-Key", "1").status(200)
 	require.Equal(t, 1, scan[int](t, b, `SELECT count(*) FROM messages WHERE enqueued_at IS NOT NULL`))
-	require.Len(t, b.queued(t, 1), 1)
+	require.Len(t, b.queued(t), 1)
 }
 
 func TestARetryLiftsNotEnqueued(t *testing.T) {
@@ -213,12 +213,12 @@ func TestARetryLiftsNotEnqueued(t *testing.T) {
 	b.exec(t, `UPDATE messages SET status = 'failed', reason = 'not_enqueued'`) // as sweep does after 15 minutes
 	b.queue.setCut(false)
 	b.do(t, http.MethodPost, "/send", b.admin, hello, "Idempotency-Key", "1").status(200)
-	require.Len(t, b.queued(t, 1), 1)
+	require.Len(t, b.queued(t), 1)
 
 	b.exec(t, `UPDATE messages SET reason = 'recipient_not_on_whatsapp'`)
 	b.exec(t, `DELETE FROM queue_fifo_dedup`)
 	b.do(t, http.MethodPost, "/send", b.admin, hello, "Idempotency-Key", "1").status(200)
-	require.Empty(t, b.queued(t, 1), "any other failure is final")
+	require.Empty(t, b.queued(t), "any other failure is final")
 }
 
 func TestThirtyAMinute(t *testing.T) {
@@ -314,7 +314,7 @@ func TestSendsAreQueuedInTheOrderOfTheirAnswers(t *testing.T) {
 		id, _ := b.do(t, http.MethodPost, "/send", b.admin, body).status(200).value("data", "messageId").(string)
 		want = append(want, id)
 	}
-	for _, m := range b.queued(t, 1) {
+	for _, m := range b.queued(t) {
 		got = append(got, m.DedupID)
 	}
 	require.Equal(t, want, got)

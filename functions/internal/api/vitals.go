@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"wafleet/shared/queue"
@@ -37,6 +38,9 @@ type vitals struct {
 	traffic *cached[db.MeasureTrafficRow]
 	queue   *cached[struct{}]
 	redis   *cached[struct{}]
+
+	mu   sync.Mutex
+	down map[string]bool // parts whose failure was logged and that have not answered since
 }
 
 // seen is what a look found.
@@ -53,7 +57,7 @@ func (s seen) acceptsSends() bool { return !s.degraded[databaseDown] && !s.degra
 func newVitals(a *API) *vitals {
 	pool, q := a.store.Pool(), a.queries
 	return &vitals{
-		api: a,
+		api: a, down: make(map[string]bool),
 		fleet: newCached(func(ctx context.Context) (db.MeasureFleetRow, error) {
 			return q.MeasureFleet(ctx, pool)
 		}),
@@ -80,22 +84,18 @@ func newVitals(a *API) *vitals {
 // look returns the state of the parts, at most about a second old.
 func (v *vitals) look(ctx context.Context) seen {
 	s := seen{degraded: map[string]bool{}}
-	var errs [5]error
+	var errs [4]error
 	s.fleet, errs[0] = v.fleet.get(ctx)
 	s.counts, errs[1] = v.counts.get(ctx)
 	s.traffic, errs[2] = v.traffic.get(ctx)
 	if p := callOf(ctx).principal; p != nil {
 		s.sessions, errs[3] = v.list.get(ctx)
 	}
-	if err := errors.Join(errs[:]...); err != nil {
-		v.report(ctx, &s, databaseDown, err)
-	}
-	if _, err := v.queue.get(ctx); err != nil {
-		v.report(ctx, &s, queueDown, err)
-	}
-	if _, err := v.redis.get(ctx); err != nil {
-		v.report(ctx, &s, redisDown, err)
-	}
+	v.note(ctx, &s, databaseDown, errors.Join(errs[:]...))
+	_, err := v.queue.get(ctx)
+	v.note(ctx, &s, queueDown, err)
+	_, err = v.redis.get(ctx)
+	v.note(ctx, &s, redisDown, err)
 	switch {
 	case s.degraded[databaseDown]:
 	case s.fleet.OwnedShards == 0:
@@ -106,9 +106,20 @@ func (v *vitals) look(ctx context.Context) seen {
 	return s
 }
 
-func (v *vitals) report(ctx context.Context, s *seen, part string, err error) {
-	s.degraded[part] = true
-	v.api.logger.WarnContext(ctx, "health.degraded", "part", part, "error", err)
+// note records whether a part answered, and logs when that changes.
+func (v *vitals) note(ctx context.Context, s *seen, part string, err error) {
+	if err != nil {
+		s.degraded[part] = true
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch {
+	case err != nil && !v.down[part]:
+		v.api.logger.WarnContext(ctx, "health.degraded", "part", part, "error", err)
+	case err == nil && v.down[part]:
+		v.api.logger.InfoContext(ctx, "health.restored", "part", part)
+	}
+	v.down[part] = err != nil
 }
 
 // askQueue makes a call that changes nothing: about a delivery that there never was. A queue that answers so is well.

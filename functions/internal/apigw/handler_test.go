@@ -63,7 +63,9 @@ func deliver(t *testing.T, file string) seen {
 	require.NoError(t, json.Unmarshal(text, &event))
 	_, err = apigw.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
-		require.NoError(t, err)
+		if err != nil {
+			t.Error(err)
+		}
 		got = seen{
 			Method: r.Method, URI: r.RequestURI, Path: r.URL.Path, Query: r.URL.RawQuery, Host: r.Host, RemoteAddr: r.RemoteAddr,
 			Header: r.Header, Cookies: map[string]string{}, Length: r.ContentLength, Body: string(body),

@@ -134,8 +134,9 @@ func (keyRow) Scan(dest ...any) error {
 
 func TestKeysAreUnlikeEachOther(t *testing.T) {
 	t.Parallel()
-	require.NotEqual(t, auth.NewKey(), auth.NewKey())
-	require.NotEqual(t, auth.NewKeyID(), auth.NewKeyID())
+	first, firstID := auth.NewKey(), auth.NewKeyID()
+	require.NotEqual(t, first, auth.NewKey())
+	require.NotEqual(t, firstID, auth.NewKeyID())
 	require.Regexp(t, `^wf_[A-Za-z0-9_-]{43}$`, auth.NewKey())
 	require.Regexp(t, `^key_[0-9a-f]{32}$`, auth.NewKeyID())
 	require.True(t, auth.IsKey(auth.NewKey()))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"wafleet/functions/internal/apigw"
 	"wafleet/functions/internal/boot"
 	"wafleet/shared/store/pgtest"
 )
@@ -27,7 +29,7 @@ func environment(t *testing.T) []string {
 }
 
 // The sample events answer as the functions beside them do.
-func TestSampleEvents(t *testing.T) {
+func TestSampleEvents(t *testing.T) { //nolint:paralleltest // it sets the environment
 	// The AWS SDK reads the environment by itself, and without these asks the network who it is.
 	for name, value := range map[string]string{
 		"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true",
@@ -36,14 +38,16 @@ func TestSampleEvents(t *testing.T) {
 	}
 	env := environment(t)
 	for tag, want := range map[string]int{"messages": 401, "sessions": 401, "webhooks": 401, "ops": 503} { // without an SQS there are no sends
-		function, err := boot.Start(t.Context(), env, tag)
+		function, err := boot.Start(t.Context(), env, boot.API(t.Context(), tag))
 		require.NoError(t, err)
 		defer function.Close()
 		text, err := os.ReadFile("../../" + tag + "/event.json")
 		require.NoError(t, err)
 		var event events.APIGatewayV2HTTPRequest
 		require.NoError(t, json.Unmarshal(text, &event))
-		answer, err := function.Handle(t.Context(), event)
+		handle, ok := function.Handler.(apigw.Handler)
+		require.True(t, ok)
+		answer, err := handle(t.Context(), event)
 		require.NoError(t, err)
 		require.Equal(t, want, answer.StatusCode, "%s: %s", tag, answer.Body)
 		require.Equal(t, "JKJaXmPLvHcESHA=", answer.Headers["X-Request-Id"])
@@ -63,12 +67,12 @@ func TestWhatAFunctionCannotStartWith(t *testing.T) {
 		"a bad redis url":       {"REDIS_URL=http://x", "REDIS_URL"},
 		"a short master key":    {"MASTER_KEY=ab", "MASTER_KEY"},
 		"no redis":              {"REDIS_URL=", "REDIS_URL"},
-		"production, plain tcp": {"WAFLEET_ENV=production", "rediss://"},
+		"production, plain tcp": {"WAFLEET_ENV=production SQS_ENDPOINT=", "rediss://"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			require.Equal(t, 1, boot.API(t.Context(), append(env[:len(env):len(env)], tc.change), &out, "ops"))
+			require.Equal(t, 1, boot.Function(t.Context(), append(slices.Clip(env), strings.Fields(tc.change)...), &out, boot.API(t.Context(), "ops")))
 			require.Contains(t, out.String(), tc.want)
 		})
 	}

@@ -1,2 +1,2 @@
-// Package boot starts an API function on Lambda: settings, connections, the handler.
+// Package boot starts a function on Lambda: settings, connections, the handler.
 package boot

@@ -47,6 +47,7 @@ type Actor struct {
 	conn     Conn
 	link     link
 	hangUp   context.CancelFunc // ends the socket's life
+	greeted  bool               // the server has answered the handshake, with a login or a QR code
 	failures int                // dials in a row that led to nothing
 	retry    *time.Timer
 	pairing  pairing

@@ -155,6 +155,7 @@ func (a *Actor) bind(ctx context.Context, jid, lid string) error {
 		CompanyID: a.companyID, State: session.Connecting, Action: session.ActionNone, JID: &jid, LID: optional(lid),
 	})
 	if err != nil {
+		a.logger.WarnContext(ctx, "bind device", "error", err)
 		return fmt.Errorf("bind device: %w", err)
 	}
 	a.announce(ctx, deliveries)

@@ -113,7 +113,11 @@ func (a *Actor) apply(ctx context.Context, s Signal) {
 	if s.State == session.Reconnecting && a.jid == "" {
 		s.State = session.Pairing // an unpaired socket that drops is still a pairing
 	}
+	if a.link == down && (s.Then == Drain || s.Then == ShowQR) {
+		return // of a socket that is gone already: whatsmeow tells of a login even when it just ended
+	}
 	if s.Then == ShowQR {
+		a.greeted = true
 		a.retry.Stop()
 		a.beginPairing(ctx, s.Codes)
 		return
@@ -124,6 +128,7 @@ func (a *Actor) apply(ctx context.Context, s Signal) {
 	switch s.Then {
 	case Carry, ShowQR:
 	case Drain:
+		a.greeted = true
 		a.retry.Stop()
 		a.failures = 0
 		a.endPairing(ctx)
@@ -167,7 +172,7 @@ func (a *Actor) dial(ctx context.Context) {
 		}
 		a.conn = conn
 	}
-	a.link = dialing
+	a.link, a.greeted = dialing, false
 	life, hangUp := context.WithCancel(ctx)
 	a.hangUp = hangUp
 	conn := a.conn
@@ -198,10 +203,15 @@ func (a *Actor) redial(ctx context.Context) {
 func (a *Actor) dialed(ctx context.Context, err error) {
 	if err == nil {
 		a.link = up
-		a.retry.Reset(loginTimeout)
+		if !a.greeted { // what it says may have overtaken this
+			a.retry.Reset(loginTimeout)
+		}
 		return
 	}
 	a.logger.InfoContext(ctx, "dial", "error", err, "failures", a.failures+1)
+	if a.state == session.Connected {
+		a.record(ctx, Signal{State: session.Reconnecting, Reason: reasonOffline, Event: webhook.SessionDisconnected})
+	}
 	a.hang()
 	a.failures++
 	a.again(ctx, 0)

@@ -14,6 +14,8 @@ import (
 const (
 	// doubtWindow is how long the acks of an unconfirmed message are awaited in all; it holds its chat meanwhile.
 	doubtWindow = 2 * time.Minute
+	// promptAttempts are repeated at once, so that the message keeps its place; later ones wait and may be overtaken.
+	promptAttempts = 2
 	// reasonOffline is the reason of an attempt that found no connection.
 	reasonOffline = "connection_lost"
 )
@@ -124,7 +126,7 @@ func verdict(messageID string, attempt int, err error) store.Move {
 		m.To = message.Queued
 		if failed.Final || attempt >= maxAttempts {
 			m.To = message.Failed
-		} else if failed.Reason != reasonOffline {
+		} else if failed.Reason != reasonOffline && attempt > promptAttempts {
 			m.Delay = backoff(time.Second, attempt)
 		}
 	}

@@ -120,6 +120,23 @@ func TestALostSocketComesBack(t *testing.T) {
 	b.awaitStatus(t, id, message.Sent)
 }
 
+// whatsmeow tells of a login even when the socket dropped while it was settling in; the session is not online then.
+func TestALoginThatComesAfterTheDrop(t *testing.T) {
+	t.Parallel()
+	b := setup(t, quick)
+	c := b.online(t)
+	hold := make(chan struct{})
+	b.set(func(s *script) { s.ConnectErr = func() error { <-hold; return errOffline } })
+	c.Signal(lost())
+	b.awaitState(t, session.Reconnecting)
+	c.Signal(connected())
+	b.set(func(s *script) { s.ConnectErr = nil })
+	close(hold)
+	b.AwaitDial(t).Signal(connected())
+	b.awaitState(t, session.Connected)
+	b.awaitStatus(t, b.accept(t, "79001111111", "hi"), message.Sent)
+}
+
 func TestGivingUpAndBeingAskedAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t, quick)

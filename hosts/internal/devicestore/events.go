@@ -57,8 +57,7 @@ func (e *events) DoDecryptionTxn(ctx context.Context, decrypt func(context.Conte
 
 // transaction is one attempt, after one that was stale unless that is nil.
 func (e *events) transaction(ctx context.Context, stale *staleError, decrypt func(context.Context) error) error {
-	w := newWork()
-	w.transaction = true
+	w := newTransaction()
 	defer func() {
 		e.steps.release(slices.Collect(maps.Keys(w.claimed)))
 		e.identities.forget(slices.Collect(maps.Keys(w.identities))...)

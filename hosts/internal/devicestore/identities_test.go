@@ -48,10 +48,10 @@ func TestIdentitiesInATransaction(t *testing.T) {
 			err := device.EventBuffer.DoDecryptionTxn(t.Context(), func(ctx context.Context) error {
 				require.NoError(t, device.Identities.DeleteIdentity(ctx, peer))
 				require.NoError(t, device.Identities.PutIdentity(ctx, peer, [32]byte{2}))
+				require.True(t, isTrusted(t, device, peer, 1), "nobody else sees that")
 				trusted, err := device.Identities.IsTrustedIdentity(ctx, peer, [32]byte{2})
 				require.NoError(t, err)
 				require.True(t, trusted, "it sees its own writes")
-				require.True(t, isTrusted(t, device, peer, 1), "and nobody else does")
 				return failure
 			})
 			require.ErrorIs(t, err, failure)

@@ -55,7 +55,7 @@ func (s *sessions) setOwn(device *store.Device) {
 
 // GetSession returns nil if there is no session.
 func (s *sessions) GetSession(ctx context.Context, address string) ([]byte, error) {
-	if err := s.steps.read(ctx, address); err != nil {
+	if err := s.steps.readOne(ctx, address); err != nil {
 		return nil, check(ctx, "get session", err)
 	}
 	session, err := s.stock.GetSession(ctx, address)

@@ -8,9 +8,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.mau.fi/util/dbutil"
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/store/sqlstore"
+	"go.mau.fi/whatsmeow/types"
 	waEvents "go.mau.fi/whatsmeow/types/events"
 
 	"wafleet/shared/store/pgtest"
@@ -82,14 +84,12 @@ func TestTheFirstMessageAfterARestart(t *testing.T) {
 			ours.Disconnect()
 
 			restarted, _ := reopen(t, url)
-			ours = login(t, loaded(t, restarted, jid))
-			// A receipt that has come since the login may have warmed the cache.
-			switch cold := sqlstore.NewCachedLIDMap(restarted.db); name {
-			case "ours":
-				ours.Store.LIDs = &lids{cold}
-			default:
-				ours.Store.LIDs = cold
+			device := loaded(t, restarted, jid)
+			device.LIDs = &forgetful{LIDStore: restarted.stock.LIDMap, db: restarted.db}
+			if name == "ours" {
+				device.LIDs = &lids{device.LIDs}
 			}
+			ours = login(t, device)
 			require.NoError(t, sendText(t, ours, them, "after"))
 			awaitTextAt(t, them, "after")
 			awaitText(t, theirs, "after")
@@ -101,6 +101,16 @@ func TestTheFirstMessageAfterARestart(t *testing.T) {
 			}
 		})
 	}
+}
+
+// forgetful has a cold cache each time: a receipt that has come since the login may have warmed that of the process.
+type forgetful struct {
+	store.LIDStore
+	db *dbutil.Database
+}
+
+func (f *forgetful) GetManyLIDsForPNs(ctx context.Context, pns []types.JID) (map[types.JID]types.JID, error) {
+	return sqlstore.NewCachedLIDMap(f.db).GetManyLIDsForPNs(ctx, pns)
 }
 
 func TestASendBurnsNoPrekeyOfItsOwn(t *testing.T) {
@@ -186,13 +196,19 @@ func TestAMessageThatComesDuringAnOutage(t *testing.T) {
 	t.Parallel()
 	s, _ := openStore(t)
 	us, them := newPhone(t), newPhone(t)
-	c := link(t, s, us)
+	linked := link(t, s, us)
+	jid := linked.Store.ID.String()
+	linked.Disconnect()
+	device := load(t, s, jid)
+	seen := make(chan struct{}, 16)
+	device.EventBuffer = &watched{EventBuffer: device.EventBuffer, seen: seen}
+	c := login(t, device)
 	_, err := whatsApp(t).SendText(t.Context(), them, us, "first")
 	require.NoError(t, err)
 	awaitText(t, c, "first")
 	require.Eventually(t, func() bool { return companionOf(t, c).Waiting == 0 }, patience, tick)
 
-	seen := attempted(t, c)
+	<-seen
 	execute(t, s, "ALTER TABLE whatsmeow_sessions RENAME TO away")
 	_, err = whatsApp(t).SendText(t.Context(), them, us, "second")
 	require.NoError(t, err)
@@ -203,21 +219,14 @@ func TestAMessageThatComesDuringAnOutage(t *testing.T) {
 	require.Zero(t, received(t, c, isRetry))
 	require.Empty(t, told[*waEvents.UndecryptableMessage](c, nil))
 
-	again := login(t, load(t, s, c.Store.ID.String()))
+	again := login(t, load(t, s, jid))
 	awaitText(t, again, "second")
 	require.Equal(t, []string{"second"}, texts(again))
 	require.Eventually(t, func() bool { return companionOf(t, again).Waiting == 0 }, patience, tick)
 	require.Zero(t, received(t, again, isRetry))
 }
 
-// attempted returns a channel that gets a value when the client has tried to decrypt something.
-func attempted(t *testing.T, c *client) <-chan struct{} {
-	t.Helper()
-	seen := make(chan struct{}, 16)
-	c.Store.EventBuffer = &watched{EventBuffer: c.Store.EventBuffer, seen: seen}
-	return seen
-}
-
+// watched tells when something was decrypted, or was not.
 type watched struct {
 	store.EventBuffer
 	seen chan<- struct{}

@@ -2,6 +2,7 @@ package wa
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -33,14 +34,16 @@ type Conn struct {
 	logger   *slog.Logger
 
 	mu       sync.Mutex
-	life     context.Context //nolint:containedctx // the socket's: whatsmeow's handlers are given none of ours
-	handling sync.WaitGroup  // durable handlers under way
+	life     context.Context         //nolint:containedctx // the socket's: whatsmeow's handlers are given none of ours
+	abort    context.CancelCauseFunc // ends the send under way; nil between sends
+	handling sync.WaitGroup          // durable handlers under way
 }
 
 var _ actor.Conn = (*Conn)(nil)
 
 func newConn(device *store.Device, httpClient *http.Client, h actor.Handlers, logger *slog.Logger) *Conn {
-	client := whatsmeow.NewClient(device, bridge{logger: logger})
+	c := &Conn{handlers: h, logger: logger, life: context.Background()}
+	client := whatsmeow.NewClient(device, bridge{logger: logger, onWarn: c.watch})
 	client.SetWebsocketHTTPClient(httpClient)
 	client.SetPreLoginHTTPClient(httpClient)
 	client.SetMediaHTTPClient(httpClient)
@@ -49,7 +52,7 @@ func newConn(device *store.Device, httpClient *http.Client, h actor.Handlers, lo
 	client.SynchronousAck = true
 	client.EnableDecryptedEventBuffer = true
 	client.ManualHistorySyncDownload = true
-	c := &Conn{client: client, handlers: h, logger: logger, life: context.Background()}
+	c.client = client
 	client.GetMessageForRetry = c.messageForRetry
 	client.AddEventHandlerWithSuccessStatus(c.handle)
 	return c
@@ -97,8 +100,46 @@ func (c *Conn) Send(ctx context.Context, m actor.Outgoing) error {
 		return &actor.SendError{Outcome: actor.NotWritten, Reason: "unreadable", Final: true, Err: err}
 	}
 	ctx, storeError := devicestore.WithAbort(ctx)
+	ctx, release := c.abortable(ctx)
 	at, err := c.send(ctx, m.ID, types.NewJID(m.Phone, types.DefaultUserServer), &msg)
+	if errors.Is(context.Cause(ctx), errPreKeys) {
+		at, err = beforeFrame, errPreKeys
+	}
+	release()
 	return classify(err, storeError(), at)
+}
+
+// abortable makes the context one that watch can end. Sends of a connection come one after the other.
+func (c *Conn) abortable(ctx context.Context) (aborted context.Context, release func()) {
+	ctx, abort := context.WithCancelCause(ctx)
+	c.mu.Lock()
+	c.abort = abort
+	c.mu.Unlock()
+	return ctx, func() {
+		c.mu.Lock()
+		c.abort = nil
+		c.mu.Unlock()
+		abort(nil)
+	}
+}
+
+// warnPreKeys is what whatsmeow warns of when no key bundle could be had for devices that it has no session
+// with (prekeys.go, fetchPreKeysNoError).
+const warnPreKeys = "Failed to fetch prekeys for %v with no existing session: %v"
+
+// watch ends a send that would go out without some of its recipient's devices, or without any: when the
+// query for their keys fails, as it does when the socket drops, whatsmeow warns, skips them, and reports
+// success once the rest is acked. It looks at the context right after the warning (send.go,
+// encryptMessageForDevices), so the warning is where the send can be stopped.
+func (c *Conn) watch(template string) {
+	if template != warnPreKeys {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.abort != nil {
+		c.abort(errPreKeys)
+	}
 }
 
 // send returns with an error how far the message had come.

@@ -11,7 +11,10 @@ import (
 	"wafleet/hosts/internal/actor"
 )
 
-var errNoDevices = errors.New("the number has no devices")
+var (
+	errNoDevices = errors.New("the number has no devices")
+	errPreKeys   = errors.New("keys of the recipient's devices could not be had")
+)
 
 // stage is how far a send had come when it failed.
 type stage int
@@ -37,6 +40,8 @@ func classify(err, storeErr error, at stage) error {
 		e.Outcome, e.Reason, e.Err = actor.NotWritten, "device_store", storeErr
 	case errors.Is(err, errNoDevices):
 		e.Outcome, e.Reason, e.Final = actor.Refused, "recipient_not_on_whatsapp", true
+	case errors.Is(err, errPreKeys):
+		e.Outcome, e.Reason = actor.NotWritten, "prekeys_unavailable"
 	case errors.Is(err, whatsmeow.ErrNotConnected), errors.Is(err, whatsmeow.ErrNotLoggedIn):
 		e.Outcome, e.Reason = actor.NotWritten, "connection_lost"
 	case errors.As(err, &disconnected):

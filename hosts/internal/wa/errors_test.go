@@ -29,6 +29,7 @@ func TestClassify(t *testing.T) {
 		"dropped on the retry":    {&whatsmeow.DisconnectedError{Action: "message send (retry)"}, nil, aroundFrame, actor.Unknown, "connection_lost", false},
 		"no ack":                  {whatsmeow.ErrMessageTimedOut, nil, aroundFrame, actor.Unknown, "no_ack", false},
 		"not on WhatsApp":         {errNoDevices, nil, beforeFrame, actor.Refused, "recipient_not_on_whatsapp", true},
+		"no keys":                 {errPreKeys, nil, beforeFrame, actor.NotWritten, "prekeys_unavailable", false},
 		"query timed out":         {whatsmeow.ErrIQTimedOut, nil, beforeFrame, actor.NotWritten, "query_timeout", false},
 		"query refused":           {whatsmeow.ErrIQRateOverLimit, nil, beforeFrame, actor.NotWritten, "query_refused_429", false},
 		"cold contacts locked":    {fmt.Errorf("%w 463", whatsmeow.ErrServerReturnedError), nil, aroundFrame, actor.Refused, "account_reachout_locked", true},

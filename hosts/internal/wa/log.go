@@ -13,6 +13,7 @@ import (
 type bridge struct {
 	logger *slog.Logger
 	module string
+	onWarn func(template string)
 }
 
 var _ waLog.Logger = bridge{}
@@ -21,14 +22,17 @@ func (b bridge) Debugf(string, ...any) {}
 func (b bridge) Infof(string, ...any)  {}
 
 // Warnf logs the unformatted message: what happened, not to whom.
-func (b bridge) Warnf(msg string, args ...any) { b.log(slog.LevelWarn, msg, args) }
+func (b bridge) Warnf(msg string, args ...any) {
+	b.onWarn(msg)
+	b.log(slog.LevelWarn, msg, args)
+}
 
 // Errorf is Warnf for errors.
 func (b bridge) Errorf(msg string, args ...any) { b.log(slog.LevelError, msg, args) }
 
 // Sub names a part of whatsmeow.
 func (b bridge) Sub(module string) waLog.Logger {
-	return bridge{logger: b.logger, module: module}
+	return bridge{logger: b.logger, module: module, onWarn: b.onWarn}
 }
 
 func (b bridge) log(level slog.Level, msg string, args []any) {

@@ -166,6 +166,7 @@ async function missing(ids, received) {
 try {
   process.stdout.write(JSON.stringify(await main()) + '\n', () => process.exit(0));
 } catch (error) {
-  console.error(`load: ${deadline.aborted ? `not done after ${values.timeout} s` : error.stack}`);
+  const reason = [error.message, error.cause?.message].filter(Boolean).join(': ');
+  console.error(`load: ${deadline.aborted ? `not done after ${values.timeout} s` : reason}`);
   process.exit(1);
 }

@@ -1,7 +1,7 @@
 package pgqueue
 
 import (
-	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -87,7 +87,7 @@ func backlog(t *testing.T, prepare string) {
 	// Plans are made, on the one connection, and kept while the tables are as good as empty, which is when Postgres likes to
 	// read them from end to end.
 	for n := range 10 {
-		send(t, q, "early", fmt.Sprint(n))
+		send(t, q, "early", strconv.Itoa(n))
 		for _, c := range calls {
 			reading(t, q, c.call)
 		}

@@ -2,7 +2,6 @@ package pgqueue
 
 import (
 	"context"
-	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -20,7 +19,7 @@ const (
 func (q *Queue) cleanLoop(ctx context.Context) {
 	for round := 0; ; round++ {
 		// Jitter, so that processes that were started together do not clean together.
-		pause := q.config.CleanEvery/2 + rand.N(q.config.CleanEvery)
+		pause := q.config.CleanEvery/2 + rand.N(q.config.CleanEvery) //nolint:gosec // jitter
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -31,7 +30,7 @@ func (q *Queue) cleanLoop(ctx context.Context) {
 			err = q.expire(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
-			q.log.WarnContext(ctx, "queue.clean_failed", slog.Any("error", err))
+			q.log.WarnContext(ctx, "queue.clean_failed", "error", err)
 		}
 	}
 }
@@ -61,7 +60,7 @@ func (q *Queue) expire(ctx context.Context) error {
 			return classify(ctx, "drop messages past retention", err)
 		}
 		if dropped > 0 {
-			q.log.WarnContext(ctx, "queue.retention_passed", slog.String("queue", d.Name), slog.Int64("dropped", dropped))
+			q.log.WarnContext(ctx, "queue.retention_passed", "queue", d.Name, "dropped", dropped)
 		}
 	}
 	return nil

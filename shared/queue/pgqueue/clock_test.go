@@ -18,31 +18,31 @@ const (
 )
 
 // pass lets time pass for everything in the queues, by moving their times back.
-func pass(t testing.TB, q *Queue, d time.Duration) {
-	t.Helper()
+func pass(tb testing.TB, q *Queue, d time.Duration) {
+	tb.Helper()
 	for _, statement := range []string{
 		"UPDATE queue_standard SET visible_at = visible_at - $1::interval, sent_at = sent_at - $1::interval",
 		"UPDATE queue_fifo SET held_until = held_until - $1::interval, sent_at = sent_at - $1::interval",
 		"UPDATE queue_fifo_groups SET free_at = free_at - $1::interval",
 		"UPDATE queue_fifo_dedup SET expires_at = expires_at - $1::interval",
 	} {
-		_, err := q.pool.Exec(t.Context(), statement, d)
-		require.NoError(t, err)
+		_, err := q.pool.Exec(tb.Context(), statement, d)
+		require.NoError(tb, err)
 	}
 }
 
-func send(t testing.TB, q *Queue, group string, bodies ...string) {
-	t.Helper()
+func send(tb testing.TB, q *Queue, group string, bodies ...string) {
+	tb.Helper()
 	for _, body := range bodies {
-		require.NoError(t, q.Send(t.Context(), jobs, queue.Message{Group: group, DedupID: body, Body: []byte(body)}))
+		require.NoError(tb, q.Send(tb.Context(), jobs, queue.Message{Group: group, DedupID: body, Body: []byte(body)}))
 	}
 }
 
 // receive claims for a minute what is there now.
-func receive(t testing.TB, q *Queue, name string) []queue.Received {
-	t.Helper()
-	received, err := q.Receive(t.Context(), name, queue.MaxBatch, 0, time.Minute)
-	require.NoError(t, err)
+func receive(tb testing.TB, q *Queue, name string) []queue.Received {
+	tb.Helper()
+	received, err := q.Receive(tb.Context(), name, queue.MaxBatch, 0, time.Minute)
+	require.NoError(tb, err)
 	return received
 }
 

@@ -17,8 +17,7 @@ func classify(ctx context.Context, doing string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w: %w", doing, ctx.Err(), err)
 	}
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) && !passes(refused.Code) {
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && !passes(refused.Code) {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	return fmt.Errorf("%s: %w: %w", doing, queue.ErrUnavailable, err)

@@ -3,7 +3,6 @@ package pgqueue
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -42,7 +41,7 @@ func (q *Queue) listenLoop(ctx context.Context, conn *pgx.Conn) {
 		if ctx.Err() != nil {
 			return
 		}
-		q.log.WarnContext(ctx, "queue.listener_lost", slog.Any("error", err))
+		q.log.WarnContext(ctx, "queue.listener_lost", "error", err)
 		if conn = q.relisten(ctx); conn == nil {
 			return
 		}
@@ -67,7 +66,7 @@ func (q *Queue) relay(ctx context.Context, conn *pgx.Conn) error {
 func (q *Queue) relisten(ctx context.Context) *pgx.Conn {
 	for pause := firstRetry; ; pause = min(2*pause, lastRetry) {
 		select {
-		case <-time.After(rand.N(pause)):
+		case <-time.After(rand.N(pause)): //nolint:gosec // jitter
 		case <-ctx.Done():
 			return nil
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -155,7 +156,7 @@ func TestGroupLockUnderContention(t *testing.T) {
 				return fmt.Errorf("receiver %d got %s of group %s, which %d holds", me, r.Body, r.Group, other)
 			}
 			held[r.Group] = me
-			if want := fmt.Sprint(next[r.Group] + expected[r.Group]); string(r.Body) != want {
+			if want := strconv.Itoa(next[r.Group] + expected[r.Group]); string(r.Body) != want {
 				return fmt.Errorf("receiver %d got %s of group %s instead of %s", me, r.Body, r.Group, want)
 			}
 			expected[r.Group]++
@@ -192,7 +193,7 @@ func TestGroupLockUnderContention(t *testing.T) {
 	for g := range groups {
 		work.Go(func() error {
 			for i := range each {
-				m := queue.Message{Group: fmt.Sprintf("g%d", g), DedupID: fmt.Sprint(i), Body: fmt.Append(nil, i)}
+				m := queue.Message{Group: fmt.Sprintf("g%d", g), DedupID: strconv.Itoa(i), Body: fmt.Append(nil, i)}
 				if err := q.Send(ctx, jobs, m); err != nil {
 					return err
 				}
@@ -234,4 +235,19 @@ func TestGroupLockUnderContention(t *testing.T) {
 	var groupsLeft int
 	require.NoError(t, q.pool.QueryRow(t.Context(), "SELECT count(*) FROM queue_fifo_groups").Scan(&groupsLeft))
 	require.Zero(t, groupsLeft, "a group without messages is gone")
+}
+
+func TestReceiversOfAStandardQueueDoNotWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	q := start(t, queuetest.Definitions(), Config{})
+	for _, body := range []string{"x", "y"} {
+		require.NoError(t, q.Send(t.Context(), work, queue.Message{Body: []byte(body)}))
+	}
+	tx, sql := begin(t, q)
+	claimed, err := sql.ReceiveStandard(t.Context(), sqlcgen.ReceiveStandardParams{Queue: work, Most: 1, VisibilitySeconds: 60})
+	require.NoError(t, err)
+	require.Len(t, claimed, 1)
+	require.Equal(t, []string{"y"}, bodies(receive(t, q, work)))
+	require.NoError(t, tx.Rollback(t.Context()))
+	require.Equal(t, []string{"x"}, bodies(receive(t, q, work)))
 }

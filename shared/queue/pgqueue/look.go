@@ -2,7 +2,6 @@ package pgqueue
 
 import (
 	"context"
-	"log/slog"
 	"time"
 )
 
@@ -33,7 +32,7 @@ func (q *Queue) look(ctx context.Context) time.Duration {
 	due, err := q.sql.NextDue(limited, waiting)
 	if err != nil {
 		if ctx.Err() == nil {
-			q.log.WarnContext(ctx, "queue.look_failed", slog.Any("error", err))
+			q.log.WarnContext(ctx, "queue.look_failed", "error", err)
 		}
 		return next
 	}

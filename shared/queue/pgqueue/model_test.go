@@ -153,8 +153,8 @@ func runModel(t *testing.T, q *Queue, random *rand.Rand) {
 	for op := range operations {
 		switch dice := random.IntN(10); {
 		case dice < 4:
-			group, id := fmt.Sprintf("g%d", random.IntN(3)), ""
-			id = fmt.Sprintf("%s-%d", group, random.IntN(40))
+			group := fmt.Sprintf("g%d", random.IntN(3))
+			id := fmt.Sprintf("%s-%d", group, random.IntN(40))
 			if known, again := m.dedup[group+id]; again && known <= m.now {
 				continue // bodies are unique in the model; the end of the window has its own test
 			}

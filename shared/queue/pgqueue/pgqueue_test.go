@@ -16,20 +16,20 @@ import (
 const stopTimeout = 10 * time.Second
 
 // start returns started queues on a database of their own.
-func start(t testing.TB, definitions []queue.Definition, config Config, opts ...pgtest.Option) *Queue {
-	t.Helper()
-	q, err := New(pgtest.New(t, opts...), definitions, slog.New(slog.DiscardHandler), config)
-	require.NoError(t, err)
-	require.NoError(t, q.Start(t.Context()))
-	t.Cleanup(func() { stop(t, q) })
+func start(tb testing.TB, definitions []queue.Definition, config Config, opts ...pgtest.Option) *Queue {
+	tb.Helper()
+	q, err := New(pgtest.New(tb, opts...), definitions, slog.New(slog.DiscardHandler), config)
+	require.NoError(tb, err)
+	require.NoError(tb, q.Start(tb.Context()))
+	tb.Cleanup(func() { stop(tb, q) })
 	return q
 }
 
-func stop(t testing.TB, q *Queue) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), stopTimeout)
+func stop(tb testing.TB, q *Queue) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), stopTimeout)
 	defer cancel()
-	require.NoError(t, q.Stop(ctx))
+	require.NoError(tb, q.Stop(ctx))
 }
 
 func TestConformance(t *testing.T) {

@@ -43,7 +43,10 @@ func (q *Queue) SendBatch(ctx context.Context, name string, messages []queue.Mes
 	if err := q.insert(ctx, def, sound); err != nil {
 		return err
 	}
-	return queue.Batch(failed)
+	if err := queue.Batch(failed); err != nil {
+		return fmt.Errorf("send to %s: %w", name, err)
+	}
+	return nil
 }
 
 // insert sends the messages in one round trip, which is one transaction.

@@ -31,7 +31,10 @@ func (q *Queue) Delete(ctx context.Context, name string, texts []string) error {
 	for _, id := range stale {
 		hs.expire(id)
 	}
-	return queue.Batch(hs.failed)
+	if err := queue.Batch(hs.failed); err != nil {
+		return fmt.Errorf("delete from %s: %w", name, err)
+	}
+	return nil
 }
 
 // Extend implements queue.Queue.
@@ -69,5 +72,8 @@ func (q *Queue) Extend(ctx context.Context, name string, texts []string, visibil
 			hs.expire(id)
 		}
 	}
-	return queue.Batch(hs.failed)
+	if err := queue.Batch(hs.failed); err != nil {
+		return fmt.Errorf("extend in %s: %w", name, err)
+	}
+	return nil
 }

@@ -17,12 +17,12 @@ var fifoTests = []test{
 		p.nothing(fifo)
 	}},
 	{"fifo_fields", func(p *probe) {
-		require.NoError(p, p.queue.Send(p.ctx, fifo, queue.Message{Group: "group/1", DedupID: "3EB0AB:1", Body: []byte("{\"text\":\"Привет \\n🙂\"}\n")}))
+		require.NoError(p, p.queue.Send(p.ctx, fifo, queue.Message{Group: "group/1", DedupID: "3EB0AB:1", Body: []byte("Привет, \"мир\" <&> 🙂\r\n")}))
 		received := p.receive(fifo, queue.MaxBatch, soon, 0)
 		require.Len(p, received, 1)
 		require.Equal(p, "group/1", received[0].Group)
 		require.Equal(p, "3EB0AB:1", received[0].DedupID)
-		require.Equal(p, "{\"text\":\"Привет \\n🙂\"}\n", string(received[0].Body))
+		require.Equal(p, "Привет, \"мир\" <&> 🙂\r\n", string(received[0].Body))
 		require.Equal(p, 1, received[0].Receives)
 		require.False(p, received[0].SentAt.IsZero())
 	}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 
 	"github.com/stretchr/testify/require"
@@ -68,7 +69,8 @@ func consume(ctx context.Context, done context.CancelFunc, p *probe, name string
 		}
 		l.begin(received, name == fifo)
 		all := l.end(received)
-		if err := p.queue.Delete(p.ctx, name, handlesOf(received)); err != nil {
+		// What was received is deleted even if another consumer has just ended the test.
+		if err := p.queue.Delete(context.WithoutCancel(ctx), name, handlesOf(received)); err != nil {
 			return fmt.Errorf("delete: %w", err)
 		}
 		if all {
@@ -114,7 +116,7 @@ var parallelTests = []test{
 		l := inParallel(p, fifo)
 		want := make([]string, messagesPerGroup)
 		for i := range want {
-			want[i] = fmt.Sprint(i)
+			want[i] = strconv.Itoa(i)
 		}
 		require.Len(p, l.seen, parallelGroups)
 		for group, seen := range l.seen {

@@ -19,7 +19,7 @@ const (
 	// soon is how long a test waits for what has to come. It comes at once or within a second or two.
 	soon = 10 * time.Second
 	// never is how long a test waits for what must not come.
-	never = 1500 * time.Millisecond
+	never = 1200 * time.Millisecond
 	// brief is the shortest visibility and delay that every implementation can keep.
 	brief = time.Second
 )

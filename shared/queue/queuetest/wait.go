@@ -2,7 +2,7 @@ package queuetest
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -73,7 +73,7 @@ var waitTests = []test{
 		<-time.After(pause)
 		want := make([]string, receivers)
 		for i := range want {
-			want[i] = fmt.Sprint(i)
+			want[i] = strconv.Itoa(i)
 		}
 		p.sendStandard(want...)
 		var all []queue.Received
@@ -113,7 +113,7 @@ var waitTests = []test{
 	}},
 	{"wait_cancelled_while_sending_swallows_nothing", func(p *probe) {
 		for round := range 10 {
-			body := fmt.Sprint(round)
+			body := strconv.Itoa(round)
 			ctx, cancel := context.WithCancel(p.ctx)
 			result := p.receiving(ctx, fifo)
 			<-time.After(time.Duration(round) * 5 * time.Millisecond)

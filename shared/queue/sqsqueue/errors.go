@@ -39,9 +39,8 @@ func classify(ctx context.Context, doing string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w: %w", doing, ctx.Err(), err)
 	}
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		if condition, known := condition(api.ErrorCode()); known {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		if condition := conditionOf(api.ErrorCode()); condition != nil {
 			return fmt.Errorf("%s: %w: %w", doing, condition, err)
 		}
 	}
@@ -54,8 +53,8 @@ func classify(ctx context.Context, doing string, err error) error {
 // entryError is classify for one entry of a batch.
 func entryError(entry types.BatchResultErrorEntry) error {
 	code, message := aws.ToString(entry.Code), aws.ToString(entry.Message)
-	switch condition, known := condition(code); {
-	case known:
+	switch condition := conditionOf(code); {
+	case condition != nil:
 		return fmt.Errorf("%s: %w", code, condition)
 	case !entry.SenderFault:
 		return fmt.Errorf("%s: %w", code, queue.ErrUnavailable)
@@ -74,7 +73,7 @@ func receiptError(entry types.BatchResultErrorEntry) error {
 	return err
 }
 
-func condition(code string) (error, bool) {
-	err, known := conditions[code[strings.LastIndexAny(code, ".#")+1:]]
-	return err, known
+// conditionOf returns nil for a code that has no condition.
+func conditionOf(code string) error {
+	return conditions[code[strings.LastIndexAny(code, ".#")+1:]]
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"time"
 
@@ -57,7 +56,7 @@ func (q *Queue) Receive(ctx context.Context, name string, most int, wait, visibi
 		}
 		return got.received, nil
 	case <-ctx.Done():
-		go func() {
+		go func() { //nolint:contextcheck // the caller's context has ended
 			defer q.polling.Done()
 			q.handBack(name, <-polled)
 		}()
@@ -91,7 +90,7 @@ func (q *Queue) handBack(name string, got answer) {
 	}
 	if err := q.Extend(ctx, name, handles, 0); err != nil {
 		// They come back when their visibility ends.
-		q.log.WarnContext(ctx, "queue.hand_back_failed", slog.String("queue", name), slog.Any("error", err))
+		q.log.WarnContext(ctx, "queue.hand_back_failed", "queue", name, "error", err)
 	}
 }
 

@@ -50,7 +50,10 @@ func (q *Queue) SendBatch(ctx context.Context, name string, messages []queue.Mes
 			return err
 		}
 	}
-	return queue.Batch(failed)
+	if err := queue.Batch(failed); err != nil {
+		return fmt.Errorf("send to %s: %w", name, err)
+	}
+	return nil
 }
 
 // split groups the sound messages, by their indexes, into requests of at most MaxBody bytes, and puts the others into

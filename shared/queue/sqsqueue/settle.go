@@ -34,7 +34,10 @@ func (q *Queue) Delete(ctx context.Context, name string, handles []string) error
 	if err := note(failed, out.Failed, receiptError); err != nil {
 		return fmt.Errorf("delete from %s: %w", name, err)
 	}
-	return queue.Batch(failed)
+	if err := queue.Batch(failed); err != nil {
+		return fmt.Errorf("delete from %s: %w", name, err)
+	}
+	return nil
 }
 
 // Extend implements queue.Queue.
@@ -63,5 +66,8 @@ func (q *Queue) Extend(ctx context.Context, name string, handles []string, visib
 	if err := note(failed, out.Failed, receiptError); err != nil {
 		return fmt.Errorf("extend in %s: %w", name, err)
 	}
-	return queue.Batch(failed)
+	if err := queue.Batch(failed); err != nil {
+		return fmt.Errorf("extend in %s: %w", name, err)
+	}
+	return nil
 }

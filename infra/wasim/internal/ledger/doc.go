@@ -7,8 +7,8 @@
 // written together, so that thousands of messages a second share a few hundred commits.
 //
 // Written means handed to the operating system: a killed process loses nothing that was waited for, and never finds half
-// a batch. A crash of the whole machine may cost the last moments before it (see [Ledger.Sync] for the bound); a
-// simulator has no reason to wait for the disk with every message.
+// a batch. The disk is only waited for at the end, because a simulator has no reason to do so with every message; the
+// price is that a crash of the whole machine may damage the file.
 //
 // A ledger without a file keeps nothing and never waits.
 package ledger

@@ -16,9 +16,8 @@ var ErrClosed = errors.New("ledger is closed")
 type Bucket string
 
 const (
-	openTimeout  = 2 * time.Second
-	syncInterval = time.Second
-	fileMode     = 0o600
+	openTimeout = 2 * time.Second
+	fileMode    = 0o600
 )
 
 // Batch is a set of changes that happen together or not at all.
@@ -144,18 +143,7 @@ func (l *Ledger) Load(bucket Bucket, fn func(key string, value []byte) error) er
 	return nil
 }
 
-// Sync forces what is written onto the disk. The ledger does it by itself every second.
-func (l *Ledger) Sync() error {
-	if l.db == nil {
-		return nil
-	}
-	if err := l.db.Sync(); err != nil {
-		return fmt.Errorf("sync ledger: %w", err)
-	}
-	return nil
-}
-
-// Close writes what was appended and closes the file. It may be called again.
+// Close writes what was appended, forces it onto the disk and closes the file. It may be called again.
 func (l *Ledger) Close() error {
 	if l.db == nil {
 		return nil
@@ -169,7 +157,7 @@ func (l *Ledger) Close() error {
 	close(l.wake)
 	l.mu.Unlock()
 	l.stopped.Wait()
-	if err := errors.Join(l.Sync(), l.db.Close()); err != nil {
+	if err := errors.Join(l.db.Sync(), l.db.Close()); err != nil {
 		return fmt.Errorf("close ledger: %w", err)
 	}
 	return nil

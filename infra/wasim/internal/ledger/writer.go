@@ -2,39 +2,25 @@ package ledger
 
 import (
 	"fmt"
-	"time"
 
 	"go.etcd.io/bbolt"
 )
 
 // write commits group after group until the ledger is closed.
 func (l *Ledger) write() {
-	synced := time.NewTicker(syncInterval)
-	defer synced.Stop()
-	dirty := false
-	for {
-		select {
-		case _, open := <-l.wake:
-			dirty = l.writeGroup() || dirty
-			if !open {
-				return
-			}
-		case <-synced.C:
-			if dirty {
-				l.fail(l.Sync())
-				dirty = false
-			}
-		}
+	for open := true; open; {
+		_, open = <-l.wake
+		l.writeGroup()
 	}
 }
 
-// writeGroup commits what has been appended so far and reports whether there was anything.
-func (l *Ledger) writeGroup() bool {
+// writeGroup commits what has been appended so far.
+func (l *Ledger) writeGroup() {
 	l.mu.Lock()
 	current := l.next
 	if len(current.changes) == 0 {
 		l.mu.Unlock()
-		return false
+		return
 	}
 	l.next = newGroup()
 	failed := l.failed
@@ -45,7 +31,6 @@ func (l *Ledger) writeGroup() bool {
 	}
 	current.err = failed
 	close(current.done)
-	return true
 }
 
 func (l *Ledger) commit(changes []change) error {
