@@ -122,10 +122,11 @@ func stop(ctx context.Context, s system, signals <-chan os.Signal) error {
 		cancel()
 	}
 	select {
-	case <-stopped:
+	case err := <-stopped:
+		return errors.Join(errForced, err)
 	case <-time.After(forceTimeout):
+		return errForced
 	}
-	return errForced
 }
 
 // newLogger writes lines that people read in dev and machines in production.

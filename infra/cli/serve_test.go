@@ -82,6 +82,7 @@ func (f *fakeSystem) run(t *testing.T, signals ...time.Duration) (took time.Dura
 		err = serve(t.Context(), f, ch, io.Discard)
 		took = time.Since(started)
 		sender.Wait()
+		<-time.After(f.stopTakes) // a deaf Stop goes on after serve has given it up
 	})
 	return took, err
 }

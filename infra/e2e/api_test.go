@@ -82,6 +82,12 @@ func (c *client) phones(method, path string, body any) any {
 func (c *client) link(company, number string) {
 	c.t.Helper()
 	c.api(http.MethodPost, "/companies", object{"companyId": company})
+	c.pair(company, number)
+}
+
+// pair links a company that exists with a new phone of that number.
+func (c *client) pair(company, number string) {
+	c.t.Helper()
 	c.phones(http.MethodPost, "/phones", object{"phone": number, "name": company})
 	c.api(http.MethodPost, "/sessions/"+company+"/initialize", nil)
 	var qr string
@@ -108,6 +114,40 @@ func (c *client) send(company, to, text string) string {
 	c.t.Helper()
 	answer := c.api(http.MethodPost, "/send", object{"companyId": company, "phone": to, "message": text})
 	return answer.(object)["messageId"].(string)
+}
+
+// trySend sends a text with an idempotency key made of it, and tells whether it was accepted. The server may be away.
+func (c *client) trySend(company, to, text string) (id string, accepted bool) {
+	c.t.Helper()
+	body, err := json.Marshal(object{"companyId": company, "phone": to, "message": text})
+	require.NoError(c.t, err)
+	request, err := http.NewRequestWithContext(c.t.Context(), http.MethodPost, c.url+"/api/whatsapp/send", bytes.NewReader(body))
+	require.NoError(c.t, err)
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Authorization", "Bearer "+c.key)
+	request.Header.Set("Idempotency-Key", text)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", false
+	}
+	defer response.Body.Close()
+	var answer struct{ Data struct{ MessageID string } }
+	if response.StatusCode != http.StatusOK || json.NewDecoder(response.Body).Decode(&answer) != nil {
+		return "", false
+	}
+	return answer.Data.MessageID, true
+}
+
+// arrived lists the ids of what a phone got, in order, without resends under the same id.
+func (c *client) arrived(number string) []string {
+	c.t.Helper()
+	var ids []string
+	for _, row := range c.phones(http.MethodGet, "/phones/"+number+"/messages", nil).([]any) {
+		if row.(object)["duplicate"] != true {
+			ids = append(ids, row.(object)["id"].(string))
+		}
+	}
+	return ids
 }
 
 // awaitText waits until a phone has got a text, and returns how often.

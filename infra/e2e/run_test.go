@@ -133,7 +133,7 @@ func TestAPortThatIsTaken(t *testing.T) {
 		t.Run(variable, func(t *testing.T) {
 			listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 			require.NoError(t, err)
-			defer listener.Close()
+			defer func() { require.NoError(t, listener.Close()) }()
 			port := strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 			in := newInstallation(t, variable+"="+port)
 			in.requireRefused(1, "port "+port+" is taken", variable+"=")

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -26,22 +25,18 @@ const nobody = 65534
 // program returns the path of a program, copied to where every user can run it.
 func program(t *testing.T, dir, name string) string {
 	t.Helper()
-	source, err := os.Open(filepath.Join(root(t), "bin", name))
+	content, err := os.ReadFile(filepath.Join(root(t), "bin", name))
 	require.NoError(t, err)
-	defer source.Close()
-	target, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_WRONLY, 0o755)
-	require.NoError(t, err)
-	_, err = io.Copy(target, source)
-	require.NoError(t, err)
-	require.NoError(t, target.Close())
-	return target.Name()
+	target := filepath.Join(dir, name)
+	require.NoError(t, os.WriteFile(target, content, 0o755))
+	return target
 }
 
 func TestAnOrdinaryUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can become another user; the other tests run as an ordinary one here")
 	}
-	dir, err := os.MkdirTemp("", "wafleet-e2e-")
+	dir, err := os.MkdirTemp("", "wafleet-e2e-") //nolint:usetesting // others cannot pass through a TempDir
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	require.NoError(t, os.Chmod(dir, 0o755))

@@ -25,7 +25,7 @@ func (s *System) startHosts(ctx context.Context) error {
 func (s *System) startHost(ctx context.Context) error {
 	host := hosts.Config{
 		HostID: hostpool.NewID(), Version: s.options.Version, Sessions: s.settings.Sessions,
-		Live: s.settings.Peer == config.Live, ShowQR: s.showQR(),
+		Live: s.settings.Peer == config.Live, ShowQR: s.showQR(), //nolint:contextcheck // draws, and waits for nothing
 	}
 	root, err := s.peer.Root()
 	if err != nil {
@@ -55,7 +55,7 @@ func (s *System) startPool(ctx context.Context) error {
 		Size: s.settings.Hosts,
 		Dir:  s.dir.Path("hosts"),
 		Command: func(hostID string) *exec.Cmd {
-			cmd := exec.Command(program) //nolint:gosec,noctx // our own program, which the pool ends
+			cmd := exec.Command(program) //nolint:noctx // our own program, which the pool ends
 			cmd.Env = append(s.options.Environ, s.hostEnviron(hostID)...)
 			cmd.Stdout, cmd.Stderr = s.options.Log, s.options.Log
 			return cmd

@@ -33,7 +33,7 @@ func (s *System) serve(ctx context.Context) error {
 	var ended error
 	go func() {
 		defer close(done)
-		ended = server.Serve(s.api)
+		ended = fmt.Errorf("serve requests: %w", server.Serve(s.api))
 	}()
 	s.stack.push("API", func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)

@@ -17,7 +17,7 @@ func Settings(environ []string) (config.Serve, error) {
 		Data string `env:"DATA" envDefault:".local"`
 	}](environ)
 	if err != nil {
-		return config.Serve{}, err //nolint:wrapcheck // says what it was doing
+		return config.Serve{}, err
 	}
 	file, _ := devenv.Read(filepath.Join(first.Data, devEnvName)) // what is wrong with the folder is told when it is opened
 	settings, err := config.Load[config.Serve](slices.DeleteFunc(slices.Clone(environ), func(variable string) bool {
@@ -25,7 +25,7 @@ func Settings(environ []string) (config.Serve, error) {
 		return file.Own(name, value)
 	}))
 	if err != nil {
-		return config.Serve{}, err //nolint:wrapcheck // says what it was doing
+		return config.Serve{}, err
 	}
 	if settings.Data, err = filepath.Abs(settings.Data); err != nil {
 		return config.Serve{}, fmt.Errorf("find data folder: %w", err)

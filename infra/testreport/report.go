@@ -61,7 +61,7 @@ func (r *report) read(events io.Reader) error {
 		default:
 			r.follow(e)
 		}
-		if err == io.EOF { //nolint:errorlint // bufio returns it as it is
+		if err == io.EOF {
 			return nil
 		}
 		if err != nil {

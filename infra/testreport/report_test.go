@@ -39,7 +39,7 @@ func runIn(t *testing.T, requireAll bool, args ...string) (code int, out string)
 	return code, stdout.String() + stderr.String()
 }
 
-func TestWhatPassesIsShort(t *testing.T) {
+func TestWhatPassesIsShort(t *testing.T) { //nolint:paralleltest // runIn changes the working folder
 	code, out := runIn(t, false, "./a", "./none")
 	require.Zero(t, code, out)
 	require.Contains(t, out, "ok  \texample/a")
@@ -49,14 +49,14 @@ func TestWhatPassesIsShort(t *testing.T) {
 	require.Regexp(t, `\nok: 1 passed, 0 failed, 1 skipped in 1 packages, \d+s\n$`, out)
 }
 
-func TestRequireAllForbidsSkipping(t *testing.T) {
+func TestRequireAllForbidsSkipping(t *testing.T) { //nolint:paralleltest // runIn changes the working folder
 	code, out := runIn(t, true, "./a")
 	require.Equal(t, 1, code)
 	require.Contains(t, out, "REQUIRE_ALL=1 forbids")
 	require.Contains(t, out, "\nFAILED: 1 passed")
 }
 
-func TestWhatFailsIsShownWithItsOutput(t *testing.T) {
+func TestWhatFailsIsShownWithItsOutput(t *testing.T) { //nolint:paralleltest // runIn changes the working folder
 	code, out := runIn(t, false, "./...")
 	require.Equal(t, 1, code)
 	for _, want := range []string{
@@ -76,7 +76,7 @@ func TestWhatFailsIsShownWithItsOutput(t *testing.T) {
 	require.Regexp(t, `\nFAILED: \d+ passed, 4 failed, 2 skipped in \d packages, \d+s\n$`, out)
 }
 
-func TestVerboseShowsEverything(t *testing.T) {
+func TestVerboseShowsEverything(t *testing.T) { //nolint:paralleltest // runIn changes the working folder
 	_, out := runIn(t, false, "-v", "./b")
 	require.Contains(t, out, "=== RUN   TestPasses")
 	require.Equal(t, 1, strings.Count(out, "of no interest"))

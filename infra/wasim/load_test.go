@@ -179,6 +179,7 @@ func BenchmarkMessages(b *testing.B) {
 		}
 		company := p.pairAt(b, client, from)
 		company.text(b, to, "first")
+		company.store.pretendOwnSession(company.Store.LID.User)
 		clients = append(clients, &sender{company, to})
 	}
 	cpu := p.cpu(b)

@@ -22,7 +22,15 @@ type statistics struct {
 
 	accounts  sync.Map // number -> *accountStatistics
 	unhandled sync.Map // name -> *atomic.Uint64
+	names     atomic.Int64
 }
+
+// Bounds of the names of unhandled stanzas, which are the clients' to choose.
+const (
+	maxUnhandled     = 200
+	maxUnhandledName = 60
+	otherUnhandled   = "others"
+)
 
 type accountStatistics struct {
 	logins, sent, received atomic.Uint64
@@ -40,8 +48,12 @@ func (s *statistics) account(number string) *accountStatistics {
 
 // unknown counts a stanza that nobody handles.
 func (s *statistics) unknown(name string) {
+	name = name[:min(len(name), maxUnhandledName)]
 	found, ok := s.unhandled.Load(name)
 	if !ok {
+		if s.names.Add(1) > maxUnhandled {
+			name = otherUnhandled
+		}
 		found, _ = s.unhandled.LoadOrStore(name, &atomic.Uint64{})
 	}
 	found.(*atomic.Uint64).Add(1) //nolint:forcetypeassert // Nothing else is stored.

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -70,7 +71,7 @@ func TestServeRefuses(t *testing.T) {
 	for _, setting := range []string{
 		"WHATSAPP=live", "WHATSAPP=simulator", "WHATSAPP_ENDPOINT=localhost", "WHATSAPP_ROOT_CA=", "WHATSAPP_NOISE_ROOT=0a",
 	} {
-		_, err := config.Load[config.Serve](append(simulated[:len(simulated):len(simulated)], setting))
+		_, err := config.Load[config.Serve](append(slices.Clip(simulated), setting))
 		require.ErrorContains(t, err, "WHATSAPP", setting)
 	}
 }

@@ -80,6 +80,7 @@ func (h *host) connect(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("REDIS_URL: %w", err)
 	}
+	options.ContextTimeoutEnabled, options.MaxRetries = true, -1 // 50 ms are 50 ms
 	h.redis = redis.NewClient(options)
 	if h.queue, err = openQueue(ctx, h, installation.Shards); err != nil {
 		return fmt.Errorf("open queue: %w", err)

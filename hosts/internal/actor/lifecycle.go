@@ -109,6 +109,9 @@ func (a *Actor) apply(ctx context.Context, s Signal) {
 		a.jid, a.state = s.JID, session.Connecting
 		a.endPairing(ctx)
 		a.retry.Reset(restartTimeout)
+		if a.pairing.restart {
+			s.Then = Redial
+		}
 	}
 	if s.State == session.Reconnecting && a.jid == "" {
 		s.State = session.Pairing // an unpaired socket that drops is still a pairing
@@ -136,8 +139,7 @@ func (a *Actor) apply(ctx context.Context, s Signal) {
 	case Settle:
 		a.sender.settle()
 	case Redial:
-		a.hang()
-		a.dial(ctx)
+		a.restart(ctx)
 	case Retry:
 		a.hang()
 		a.failures++
@@ -149,6 +151,16 @@ func (a *Actor) apply(ctx context.Context, s Signal) {
 			a.hang()
 		}
 	}
+}
+
+// restart answers the server's wish for a new socket. While a pairing is being confirmed it waits for that:
+// closing the socket under the confirmation would make whatsmeow undo the pairing.
+func (a *Actor) restart(ctx context.Context) {
+	if a.pairing.restart = a.jid == ""; a.pairing.restart {
+		return
+	}
+	a.hang()
+	a.dial(ctx)
 }
 
 // dial opens a socket in the background; the outcome comes back through the mailbox.

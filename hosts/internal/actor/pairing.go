@@ -16,11 +16,13 @@ type pairing struct {
 	codes  []string    // QR codes not yet shown
 	shown  int         // QR codes shown since the pairing was asked for
 	next   *time.Timer // when what is on show expires
+
+	restart bool // the server has asked for a restart before the pairing was confirmed here
 }
 
 // beginPairing starts to show QR codes, or asks for a pairing code.
 func (a *Actor) beginPairing(ctx context.Context, codes []string) {
-	a.pairing.codes = codes
+	a.pairing.codes, a.pairing.restart = codes, false
 	if a.pairing.method == session.PairingCode && a.pairing.phone != "" {
 		a.requestCode(ctx)
 		return

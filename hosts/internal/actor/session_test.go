@@ -49,6 +49,26 @@ func TestPairingByQR(t *testing.T) {
 	require.Equal(t, []string{webhook.SessionQR, webhook.SessionConnected}, b.events(t))
 }
 
+// A fast server asks for the restart before the confirmation of the pairing has returned here.
+func TestTheRestartThatOvertakesThePairing(t *testing.T) {
+	t.Parallel()
+	b := setup(t, quick)
+	b.want(t, session.DesiredRunning)
+	c := b.AwaitDial(t)
+	c.Signal(actor.Signal{Then: actor.ShowQR, Codes: []string{"qr-1"}})
+	require.NoError(t, c.Bind(t.Context(), ownJID, "1001@lid"))
+	c.Signal(actor.Signal{Then: actor.Redial})
+	c.Signal(actor.Signal{}) // one more through the mailbox, so that the restart is behind us
+	require.Never(t, func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return !c.open
+	}, 50*time.Millisecond, 5*time.Millisecond, "the socket stays open until the pairing is confirmed")
+	c.Signal(actor.Signal{JID: ownJID, LID: "1001@lid"})
+	b.AwaitDial(t).Signal(connected())
+	b.awaitState(t, session.Connected)
+}
+
 func TestPairingByCode(t *testing.T) {
 	t.Parallel()
 	b := setup(t, quick)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.mau.fi/whatsmeow"
+	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
@@ -108,10 +110,38 @@ func newClient(t *testing.T, device *store.Device) *client {
 		return true
 	})
 	t.Cleanup(func() {
-		c.Disconnect()
+		c.hangUp(context.WithoutCancel(t.Context()))
 		transport.CloseIdleConnections()
 	})
 	return c
+}
+
+// hangUp disconnects after all that the client has to send is sent: whatsmeow closes its socket under the feet of an ack
+// otherwise, which the race detector reports. The last node is what orders the two.
+func (c *client) hangUp(ctx context.Context) {
+	for deadline := time.Now().Add(patience); c.waiting() > 0 && time.Now().Before(deadline); {
+		runtime.Gosched()
+	}
+	_ = c.DangerousInternals().SendNode(ctx, waBinary.Node{Tag: "presence", Attrs: waBinary.Attrs{"type": "unavailable"}})
+	c.Disconnect()
+}
+
+// waiting is how many stanzas WhatsApp has for a connected client.
+func (c *client) waiting() int {
+	server, err := network()
+	if err != nil || c.Store.ID == nil || !c.IsLoggedIn() {
+		return 0
+	}
+	phone, err := server.Phone(c.Store.ID.User)
+	if err != nil {
+		return 0
+	}
+	for _, companion := range phone.Companions {
+		if companion.JID == c.Store.ID.String() {
+			return companion.Waiting
+		}
+	}
+	return 0
 }
 
 // link pairs a new device with a phone and returns its client, connected.
@@ -128,7 +158,7 @@ func link(t *testing.T, s *Store, number string) *client {
 func reconnect(t *testing.T, c *client) {
 	t.Helper()
 	await[*waEvents.PairSuccess](t, c, nil)
-	c.Disconnect()
+	c.hangUp(t.Context())
 	require.NoError(t, c.ConnectContext(context.WithoutCancel(t.Context())))
 	await[*waEvents.Connected](t, c, nil)
 }

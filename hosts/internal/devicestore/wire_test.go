@@ -81,7 +81,7 @@ func TestTheFirstMessageAfterARestart(t *testing.T) {
 			require.NoError(t, sendText(t, theirs, us, "so that the session is settled"))
 			awaitText(t, ours, "so that the session is settled")
 			jid := ours.Store.ID.String()
-			ours.Disconnect()
+			ours.hangUp(t.Context())
 
 			restarted, _ := reopen(t, url)
 			device := loaded(t, restarted, jid)
@@ -123,7 +123,7 @@ func TestASendBurnsNoPrekeyOfItsOwn(t *testing.T) {
 			linked := link(t, s, us)
 			require.NoError(t, sendText(t, linked, them, "so that there are sessions"))
 			jid := linked.Store.ID.String()
-			linked.Disconnect()
+			linked.hangUp(t.Context())
 
 			c := login(t, loaded(t, s, jid))
 			before, requests := companionOf(t, c).PreKeys, received(t, c, isBundleRequest)
@@ -156,7 +156,7 @@ func TestASendThatTheDatabaseInterrupts(t *testing.T) {
 			theirs := link(t, s, them)
 			linked := link(t, s, us)
 			jid := linked.Store.ID.String()
-			linked.Disconnect()
+			linked.hangUp(t.Context())
 			restarted, _ := reopen(t, url)
 			ours := login(t, load(t, restarted, jid))
 
@@ -182,7 +182,7 @@ func TestStockReportsSuccessForAnInterruptedSend(t *testing.T) {
 	us, them := newPhone(t), newPhone(t)
 	linked := link(t, s, us)
 	jid := linked.Store.ID.String()
-	linked.Disconnect()
+	linked.hangUp(t.Context())
 	c := login(t, stockDevice(t, s, jid))
 	execute(t, s, "ALTER TABLE whatsmeow_identity_keys RENAME TO away")
 	require.NoError(t, sendText(t, c, them, "lost"), "whatsmeow is fixed: the workaround can go")
@@ -198,7 +198,7 @@ func TestAMessageThatComesDuringAnOutage(t *testing.T) {
 	us, them := newPhone(t), newPhone(t)
 	linked := link(t, s, us)
 	jid := linked.Store.ID.String()
-	linked.Disconnect()
+	linked.hangUp(t.Context())
 	device := load(t, s, jid)
 	seen := make(chan struct{}, 16)
 	device.EventBuffer = &watched{EventBuffer: device.EventBuffer, seen: seen}
@@ -269,7 +269,7 @@ func TestStatementsOnTheWire(t *testing.T) {
 			linked, theirs := link(t, s, us), link(t, s, them)
 			require.NoError(t, sendText(t, linked, them, "so that there are sessions"))
 			jid := linked.Store.ID.String()
-			linked.Disconnect()
+			linked.hangUp(t.Context())
 
 			counted, traced := reopen(t, url)
 			ours := login(t, loaded(t, counted, jid))

@@ -1,7 +1,6 @@
 package datadir_test
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -178,5 +177,5 @@ func TestReplaceNeverShowsHalfAFile(t *testing.T) {
 func TestReplaceKeepsTheOldFileWhenItCannotWrite(t *testing.T) {
 	t.Parallel()
 	err := datadir.Replace(filepath.Join(t.TempDir(), "missing", "dev.env"), nil, 0o600)
-	require.True(t, errors.Is(err, fs.ErrNotExist), "%v", err)
+	require.ErrorIs(t, err, fs.ErrNotExist)
 }

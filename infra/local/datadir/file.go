@@ -22,7 +22,7 @@ func Replace(path string, content []byte, mode fs.FileMode) error {
 
 // Once returns the content of the file, which the first call makes. Every later call, of this process or another one,
 // returns the same content.
-func (d *Dir) Once(name string, mode fs.FileMode, make func() []byte) ([]byte, error) {
+func (d *Dir) Once(name string, mode fs.FileMode, create func() []byte) ([]byte, error) {
 	path := d.Path(name)
 	content, err := os.ReadFile(path) //nolint:gosec // a fixed name in the folder that this process holds
 	if err == nil {
@@ -31,7 +31,7 @@ func (d *Dir) Once(name string, mode fs.FileMode, make func() []byte) ([]byte, e
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	content = make()
+	content = create()
 	if err := Replace(path, content, mode); err != nil {
 		return nil, err
 	}

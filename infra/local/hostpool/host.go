@@ -23,7 +23,7 @@ type host struct {
 	pidFile string
 }
 
-func (p *Pool) spawn() (*host, error) {
+func (p *Pool) spawn(ctx context.Context) (*host, error) {
 	id := NewID()
 	// A host holds nothing that must be written down when its parent dies: all that counts is in Postgres.
 	process, err := child.Start(p.config.Command(id), syscall.SIGKILL)
@@ -32,7 +32,7 @@ func (p *Pool) spawn() (*host, error) {
 	}
 	h := &host{id: id, process: process, pidFile: filepath.Join(p.config.Dir, id+".pid")}
 	if err := datadir.Replace(h.pidFile, []byte(strconv.Itoa(process.PID())+"\n"), 0o644); err != nil {
-		ended, cancel := context.WithCancel(context.Background())
+		ended, cancel := context.WithCancel(ctx)
 		cancel()
 		return nil, errors.Join(err, h.stop(ended))
 	}

@@ -56,7 +56,7 @@ func (p *Pool) Start(ctx context.Context) error {
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	p.stop = stop
 	for range p.config.Size {
-		h, err := p.spawn()
+		h, err := p.spawn(ctx)
 		if err != nil {
 			return errors.Join(err, p.Stop(ctx))
 		}
@@ -121,7 +121,7 @@ func (p *Pool) replace(run context.Context) (*host, bool) {
 			return nil, false
 		case <-time.After(p.config.Backoff.next()):
 		}
-		h, err := p.spawn()
+		h, err := p.spawn(run)
 		if err == nil {
 			p.config.Logger.InfoContext(run, "host.restarted", "host_id", h.id, "pid", h.process.PID())
 			return h, true

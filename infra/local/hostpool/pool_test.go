@@ -90,14 +90,12 @@ func (b *bundle) start(t *testing.T, size int) {
 	}
 }
 
-// awaitHost waits for the next host that takes signals and returns its id.
-func (b *bundle) awaitHost(t *testing.T) string {
+// awaitHost waits for the next host that takes signals.
+func (b *bundle) awaitHost(t *testing.T) {
 	t.Helper()
 	require.NoError(t, b.ready.SetReadDeadline(time.Now().Add(10*time.Second)))
-	line := make([]byte, len("host-012345678901\n"))
-	_, err := b.ready.Read(line)
+	_, err := b.ready.Read(make([]byte, len("host-012345678901\n")))
 	require.NoError(t, err)
-	return strings.TrimSpace(string(line))
 }
 
 // pids returns the process id of every host by its id.

@@ -60,3 +60,8 @@ func (t Type) HasMedia() bool {
 		return false
 	}
 }
+
+// VCard is the card of somebody with a phone number, as WhatsApp's apps write it.
+func VCard(name, phone string) string {
+	return "BEGIN:VCARD\nVERSION:3.0\nFN:" + name + "\nTEL;type=CELL;waid=" + phone + ":+" + phone + "\nEND:VCARD"
+}

@@ -99,7 +99,7 @@ func statusOf(err error) int {
 	}
 }
 
-// decode reads the body of a request. What it does not know it refuses: a misspelt field would be a test that tests
+// decode reads the body of a request. Fields that it does not know it refuses: with a misspelt one, a test would test
 // something else.
 func decode(r *http.Request, limit int64, into any) error {
 	decoder := json.NewDecoder(http.MaxBytesReader(nil, r.Body, limit))

@@ -81,7 +81,8 @@ func (h *handler) unlink(r *http.Request) (any, error) {
 
 func (h *handler) messages(r *http.Request) (any, error) { return h.network.Messages(phoneOf(r)) }
 
-// newMessage is a message to be written. Some fields have a second name, which fits the type better.
+// newMessage is a message to be written. Some fields have a second name, which fits the type better, and a contact may be
+// given by name and number instead of a vcard.
 type newMessage struct {
 	Outgoing
 
@@ -91,6 +92,25 @@ type newMessage struct {
 	Name      string `json:"name"`
 	ReplyTo   string `json:"replyTo"`
 	MessageID string `json:"messageId"`
+	Contact   struct {
+		Name  string `json:"name"`
+		Phone string `json:"phone"`
+	} `json:"contact"`
+}
+
+// outgoing brings the message into its one form.
+func (m newMessage) outgoing() Outgoing {
+	out := m.Outgoing
+	out.Text = cmp.Or(out.Text, m.Caption, m.Emoji, m.Question, m.Name, m.Contact.Name)
+	out.Target = cmp.Or(out.Target, m.MessageID, m.ReplyTo)
+	out.Type = cmp.Or(out.Type, content.Text)
+	if out.Type == content.Text && out.Target != "" {
+		out.Type = content.Reply
+	}
+	if m.Contact.Phone != "" {
+		out.VCard = cmp.Or(out.VCard, content.VCard(m.Contact.Name, m.Contact.Phone))
+	}
+	return out
 }
 
 func (h *handler) send(r *http.Request) (any, error) {
@@ -98,14 +118,7 @@ func (h *handler) send(r *http.Request) (any, error) {
 	if err := decode(r, maxMessage, &message); err != nil {
 		return nil, err
 	}
-	out := message.Outgoing
-	out.Text = cmp.Or(out.Text, message.Caption, message.Emoji, message.Question, message.Name)
-	out.Target = cmp.Or(out.Target, message.MessageID, message.ReplyTo)
-	out.Type = cmp.Or(out.Type, content.Text)
-	if out.Type == content.Text && out.Target != "" {
-		out.Type = content.Reply
-	}
-	id, err := h.network.SendMessage(r.Context(), phoneOf(r), out)
+	id, err := h.network.SendMessage(r.Context(), phoneOf(r), message.outgoing())
 	return map[string]string{"id": id}, err
 }
 

@@ -1,0 +1,82 @@
+package rig
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"wafleet/infra/local/devpg"
+	"wafleet/shared/store"
+)
+
+// timeouts are those that `wafleet serve` gives its role.
+const timeouts = `ALTER ROLE CURRENT_USER SET idle_in_transaction_session_timeout = '3s';
+ALTER ROLE CURRENT_USER SET statement_timeout = '30s'`
+
+func (r *Rig) startPostgres(ctx context.Context) error {
+	server, err := devpg.Start(ctx, devpg.Options{DataDir: r.dir, Logger: r.options.Logger})
+	if err != nil {
+		return err //nolint:wrapcheck // says what it was doing
+	}
+	r.onStop(server.Stop)
+	r.databaseURL = server.URL()
+	r.processes["postgres"] = server.PID()
+	return nil
+}
+
+func (r *Rig) openDatabase(ctx context.Context) error {
+	if err := store.Migrate(ctx, r.databaseURL); err != nil {
+		return err //nolint:wrapcheck // says what it was doing
+	}
+	config, err := pgxpool.ParseConfig(r.databaseURL)
+	if err != nil {
+		return fmt.Errorf("read database url: %w", err)
+	}
+	config.MaxConns = 2 // for looking on
+	if r.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	r.onStop(func(context.Context) error { r.pool.Close(); return nil })
+	if _, err := r.pool.Exec(ctx, timeouts); err != nil {
+		return fmt.Errorf("set the role's timeouts: %w", err)
+	}
+	_, err = store.EnsureInstallation(ctx, r.pool, 0)
+	return err //nolint:wrapcheck // says what it was doing
+}
+
+// Connected counts the sessions that were connected at that time or later, and says when the first and the last of
+// them were.
+func (r *Rig) Connected(ctx context.Context, since time.Time) (count int, first, last time.Time, err error) {
+	err = r.pool.QueryRow(ctx, `SELECT count(*), coalesce(min(updated_at), now()), coalesce(max(updated_at), now())
+		FROM whatsapp_sessions WHERE state = 'connected' AND updated_at >= $1`, since).Scan(&count, &first, &last)
+	if err != nil {
+		return 0, first, last, fmt.Errorf("count connected sessions: %w", err)
+	}
+	return count, first, last, nil
+}
+
+// Work is what the database has done so far.
+type Work struct {
+	Commits int64
+	WAL     int64 // bytes of its log
+}
+
+// Work reads the counters of the database. They may be a second late, so they fit long measurements only.
+func (r *Rig) Work(ctx context.Context) (w Work, err error) {
+	err = r.pool.QueryRow(ctx, `SELECT xact_commit, (pg_current_wal_lsn() - '0/0')::bigint
+		FROM pg_stat_database WHERE datname = current_database()`).Scan(&w.Commits, &w.WAL)
+	if err != nil {
+		return w, fmt.Errorf("read counters of the database: %w", err)
+	}
+	return w, nil
+}
+
+// Postgres is the version of the database.
+func (r *Rig) Postgres(ctx context.Context) (version string, err error) {
+	if err := r.pool.QueryRow(ctx, `SELECT 'Postgres ' || current_setting('server_version')`).Scan(&version); err != nil {
+		return "", fmt.Errorf("read version of the database: %w", err)
+	}
+	return version, nil
+}

@@ -1,0 +1,87 @@
+package rig
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// drainTimeout bounds the end of a host.
+const drainTimeout = 40 * time.Second
+
+// StartHost starts a connection host and returns at once. AwaitHost waits for it.
+func (r *Rig) StartHost(ctx context.Context) (*Process, error) {
+	address, err := freeAddress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.hostAddress = address
+	host, err := r.start("connhost", append(r.shared(),
+		"HOST_LISTEN="+address, "QUEUE=postgres", "CONNECT_RATE=0",
+		"WHATSAPP_ENDPOINT="+r.root.Endpoint, "WHATSAPP_ROOT_CA="+r.rootCA, "WHATSAPP_NOISE_ROOT="+r.root.NoiseRoot,
+	), filepath.Join(r.options.Bin, "connhost"))
+	if err != nil {
+		return nil, err
+	}
+	r.host, r.processes["connhost"] = host, host.PID()
+	return host, nil
+}
+
+// AwaitHost returns when the host has its shards: when the API is healthy.
+func (r *Rig) AwaitHost(ctx context.Context) error {
+	return r.host.await(ctx, r.api.Healthy)
+}
+
+// StopHost ends the host, which drains first. It does nothing if none runs.
+func (r *Rig) StopHost(ctx context.Context) error {
+	if r.host == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+	defer cancel()
+	host := r.host
+	r.host = nil
+	delete(r.processes, "connhost")
+	return host.stop(ctx)
+}
+
+// Metrics returns the figures of the host that have no labels, by name.
+func (r *Rig) Metrics(ctx context.Context) (map[string]float64, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.hostAddress+"/metrics", nil)
+	if err != nil {
+		return nil, fmt.Errorf("read metrics: %w", err)
+	}
+	request.Close = true // the host does not live as long as this process
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("read metrics: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	return parseMetrics(response.Body)
+}
+
+func parseMetrics(text io.Reader) (map[string]float64, error) {
+	metrics := make(map[string]float64)
+	lines := bufio.NewScanner(text)
+	for lines.Scan() {
+		name, value, ok := strings.Cut(lines.Text(), " ")
+		if !ok || strings.HasPrefix(name, "#") || strings.Contains(name, "{") {
+			continue
+		}
+		number, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			return nil, fmt.Errorf("read metric %s: %w", name, err)
+		}
+		metrics[name] = number
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("read metrics: %w", err)
+	}
+	return metrics, nil
+}
