@@ -200,6 +200,7 @@ func (a *Actor) shut() {
 	a.retry.Stop()
 	a.pairing.next.Stop()
 	a.hang()
+	a.become("")
 }
 
 // sleep waits, or returns false when the context ends first.

@@ -37,7 +37,8 @@ func (a *Actor) reconcile(ctx context.Context, boot bool) bool {
 	asked := row.DesiredGeneration > row.ObservedGeneration
 	a.desired = session.Desired(row.DesiredState)
 	if boot {
-		a.state, a.jid = session.State(row.State), deref(row.JID)
+		a.become(session.State(row.State))
+		a.jid = deref(row.JID)
 	}
 	if asked || boot {
 		a.pairing.method, a.pairing.phone = session.PairingMethod(row.PairingMethod), deref(row.PairingPhone)
@@ -106,7 +107,8 @@ func (a *Actor) logout(ctx context.Context) {
 // apply carries out a row of the signal table.
 func (a *Actor) apply(ctx context.Context, s Signal) {
 	if s.JID != "" && a.jid == "" { // paired: bind has recorded it
-		a.jid, a.state = s.JID, session.Connecting
+		a.jid = s.JID
+		a.become(session.Connecting)
 		a.endPairing(ctx)
 		a.retry.Reset(restartTimeout)
 		if a.pairing.restart {
@@ -262,6 +264,12 @@ func (a *Actor) forget() {
 	a.conn, a.jid = nil, ""
 }
 
+// become changes the state as the actor and its metrics see it.
+func (a *Actor) become(s session.State) {
+	a.metrics.moved(a.state, s)
+	a.state = s
+}
+
 // record writes the session's state and tells of it.
 func (a *Actor) record(ctx context.Context, s Signal) {
 	if s.State == "" {
@@ -270,7 +278,7 @@ func (a *Actor) record(ctx context.Context, s Signal) {
 	if s.Action == "" {
 		s.Action = session.ActionNone
 	}
-	a.state = s.State
+	a.become(s.State)
 	change := store.SessionChange{
 		CompanyID: a.companyID, State: s.State, Reason: s.Reason, Action: s.Action, Event: s.Event,
 		JID: optional(s.JID), LID: optional(s.LID), PushName: optional(s.Name), QRAttempts: a.pairing.shown,

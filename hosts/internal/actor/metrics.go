@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"wafleet/shared/session"
 )
 
 // metrics are the host's counters. Their names are part of the documented surface.
@@ -13,6 +15,7 @@ type metrics struct {
 	duration prometheus.Histogram
 	resends  prometheus.Counter
 	inbox    *prometheus.CounterVec
+	sessions *prometheus.GaugeVec
 }
 
 func newMetrics(registry prometheus.Registerer) *metrics {
@@ -30,8 +33,14 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		inbox: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "wafleet_inbound_total", Help: "Incoming messages, by what became of them.",
 		}, []string{"result"}),
+		sessions: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "wafleet_sessions", Help: "Sessions that this host looks after, by state.",
+		}, []string{"state"}),
 	}
-	registry.MustRegister(m.sends, m.duration, m.resends, m.inbox)
+	for _, s := range session.States() {
+		m.sessions.WithLabelValues(string(s)) // shown from the start, as zero
+	}
+	registry.MustRegister(m.sends, m.duration, m.resends, m.inbox, m.sessions)
 	return m
 }
 
@@ -47,6 +56,16 @@ func (m *metrics) sent(err error, took time.Duration) {
 		result = "no_ack"
 	}
 	m.sends.WithLabelValues(result).Inc()
+}
+
+// moved counts a session in its new state; an empty state is none.
+func (m *metrics) moved(from, to session.State) {
+	if from != "" {
+		m.sessions.WithLabelValues(string(from)).Dec()
+	}
+	if to != "" {
+		m.sessions.WithLabelValues(string(to)).Inc()
+	}
 }
 
 func (m *metrics) inbound(result string) { m.inbox.WithLabelValues(result).Inc() }

@@ -27,7 +27,9 @@ type StatusError struct {
 }
 
 // Error says what was called, and the answer.
-func (e *StatusError) Error() string { return fmt.Sprintf("%s: status %d: %s", e.Call, e.Status, e.Body) }
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("%s: status %d: %s", e.Call, e.Status, e.Body)
+}
 
 // client makes JSON calls to one server.
 type client struct {

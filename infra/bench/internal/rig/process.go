@@ -39,7 +39,7 @@ func (r *Rig) start(name string, environ []string, program string, args ...strin
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	defer func() { _ = log.Close() }() // the process has its own handle
+	defer func() { _ = log.Close() }()    // the process has its own handle
 	cmd := exec.Command(program, args...) //nolint:gosec,noctx // our own programs, which the rig ends
 	cmd.Env = append(inherited(r.options.Environ), environ...)
 	cmd.Stdout, cmd.Stderr = log, log
