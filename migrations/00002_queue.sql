@@ -69,15 +69,65 @@ CREATE TABLE queue_fifo_dedup (
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX queue_fifo_dedup_expired ON queue_fifo_dedup (expires_at);
 
+-- Which queues somebody waits for who has found nothing: the next change announces itself to them, once. Announcing every
+-- change would serialise the commits of all senders, as Postgres does with commits that NOTIFY. Unlogged, because waiting
+-- ends with the server.
+CREATE UNLOGGED TABLE queue_awaited (
+    queue   text PRIMARY KEY,
+    awaited boolean NOT NULL
+) WITH (fillfactor = 50);
+
+-- The first step of whatever may have to be announced, before any row lock. It keeps queue_await out until the
+-- change is committed.
+-- +goose StatementBegin
+CREATE FUNCTION queue_will_announce(q text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtext('wafleet_queue'), hashtext(q));
+END $$;
+-- +goose StatementEnd
+
+-- Wakes receivers if any wait. Whoever comes while another announces need not: who is woken either finds this change too,
+-- or waits anew, for which it has to wait for us.
+-- +goose StatementBegin
+CREATE FUNCTION queue_announce(q text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM queue_awaited a WHERE a.queue = q AND a.awaited FOR UPDATE SKIP LOCKED;
+    IF FOUND THEN
+        UPDATE queue_awaited a SET awaited = false WHERE a.queue = q;
+        PERFORM pg_notify('wafleet_queue', q);
+    END IF;
+END $$;
+-- +goose StatementEnd
+
+-- Asks for an announcement. Changes that are under way and may have missed the question are committed when this returns,
+-- so the caller has to look once more before it waits. Gives up if one of them takes long, rather than to hold up
+-- the others: the caller then looks now and then.
+-- +goose StatementBegin
+CREATE FUNCTION queue_await(q text) RETURNS void
+LANGUAGE plpgsql SET lock_timeout = '200ms' AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('wafleet_queue'), hashtext(q));
+    INSERT INTO queue_awaited AS a (queue, awaited) VALUES (q, true)
+    ON CONFLICT (queue) DO UPDATE SET awaited = true WHERE NOT a.awaited;
+EXCEPTION WHEN lock_not_available THEN
+    NULL;
+END $$;
+-- +goose StatementEnd
+
 -- +goose StatementBegin
 CREATE FUNCTION queue_send_standard(q text, grp text, delay interval, content bytea) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     moment timestamptz := clock_timestamp();
 BEGIN
+    PERFORM queue_will_announce(q);
     INSERT INTO queue_standard (queue, group_id, visible_at, sent_at, body) VALUES (q, grp, moment + delay, moment, content);
-    -- A delayed one is announced too: who waits then learns when it is due.
-    PERFORM pg_notify('wafleet_queue', q);
+    -- What is due later is found by who looks for it.
+    IF delay <= interval '0' THEN
+        PERFORM queue_announce(q);
+    END IF;
 END $$;
 -- +goose StatementEnd
 
@@ -97,8 +147,9 @@ BEGIN
         FROM (SELECT m.id, m.receives FROM queue_standard m WHERE m.queue = q AND m.visible_at <= moment
               ORDER BY m.visible_at LIMIT most FOR UPDATE SKIP LOCKED) due;
         EXIT WHEN exhausted IS NULL;
+        PERFORM queue_will_announce(dead);
         UPDATE queue_standard m SET queue = dead, receives = 0, visible_at = moment WHERE m.id = ANY (exhausted);
-        PERFORM pg_notify('wafleet_queue', dead);
+        PERFORM queue_announce(dead);
     END LOOP;
     IF chosen IS NOT NULL THEN
         RETURN QUERY UPDATE queue_standard m SET receives = m.receives + 1, visible_at = moment + visibility
@@ -126,12 +177,13 @@ LANGUAGE plpgsql AS $$
 DECLARE
     moment timestamptz := clock_timestamp();
 BEGIN
+    PERFORM queue_will_announce(q);
     RETURN QUERY UPDATE queue_standard m SET visible_at = moment + visibility
         FROM unnest(ids, counts) AS h (id, receives)
         WHERE m.id = ANY (ids) AND m.id = h.id AND m.queue || '' = q AND m.receives = h.receives AND m.visible_at > moment
         RETURNING m.id;
-    IF FOUND THEN
-        PERFORM pg_notify('wafleet_queue', q);
+    IF FOUND AND visibility <= interval '0' THEN
+        PERFORM queue_announce(q);
     END IF;
 END $$;
 -- +goose StatementEnd
@@ -161,6 +213,7 @@ DECLARE
     moment timestamptz := clock_timestamp();
     joined record;
 BEGIN
+    PERFORM queue_will_announce(q);
     INSERT INTO queue_fifo_dedup AS d (queue, group_id, dedup_id, expires_at) VALUES (q, grp, dedup, moment + interval '5 minutes')
     ON CONFLICT (queue, group_id, dedup_id) DO UPDATE SET expires_at = excluded.expires_at WHERE d.expires_at <= moment;
     IF NOT FOUND THEN
@@ -171,7 +224,7 @@ BEGIN
     VALUES (q, grp, joined.group_number, dedup, moment, content);
     -- Whoever frees a group that is in flight waits for us and announces it then.
     IF joined.free THEN
-        PERFORM pg_notify('wafleet_queue', q);
+        PERFORM queue_announce(q);
     END IF;
     RETURN true;
 END $$;
@@ -189,10 +242,10 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- Removes groups without messages and works out when the others are free. The caller has locked them FOR UPDATE, in a
--- statement of its own.
+-- Removes groups without messages and works out when the others are free; tells whether there are others. The caller has
+-- locked them FOR UPDATE, in a statement of its own.
 -- +goose StatementBegin
-CREATE FUNCTION queue_settle_groups(q text, groups bigint[]) RETURNS void
+CREATE FUNCTION queue_settle_groups(q text, groups bigint[]) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
     moment timestamptz := clock_timestamp();
@@ -202,9 +255,7 @@ BEGIN
     UPDATE queue_fifo_groups g SET free_at = coalesce(
         (SELECT max(m.held_until) FROM queue_fifo m WHERE m.id = ANY (g.claimed) AND m.queue = q AND m.held_until > moment), moment)
     WHERE g.number = ANY (groups);
-    IF FOUND THEN
-        PERFORM pg_notify('wafleet_queue', q);
-    END IF;
+    RETURN FOUND;
 END $$;
 -- +goose StatementEnd
 
@@ -217,12 +268,13 @@ DECLARE
     grp    text;
     joined record;
 BEGIN
+    PERFORM queue_will_announce(dead);
     FOR grp IN SELECT DISTINCT m.group_id FROM queue_fifo m WHERE m.id = ANY (exhausted) ORDER BY 1 LOOP
         joined := queue_join_group(dead, grp, clock_timestamp());
         UPDATE queue_fifo m SET queue = dead, group_number = joined.group_number, receives = 0, held_until = '-infinity'
         WHERE m.id = ANY (exhausted) AND m.group_id = grp;
     END LOOP;
-    PERFORM pg_notify('wafleet_queue', dead);
+    PERFORM queue_announce(dead);
     PERFORM queue_settle_groups(q, groups);
 END $$;
 -- +goose StatementEnd
@@ -276,12 +328,17 @@ END $$;
 CREATE FUNCTION queue_delete_fifo(q text, ids bigint[], counts integer[]) RETURNS SETOF bigint
 LANGUAGE plpgsql AS $$
 DECLARE
-    groups bigint[] := queue_lock_groups(q, ids);
-    moment timestamptz := clock_timestamp();
+    groups bigint[];
+    moment timestamptz;
 BEGIN
+    PERFORM queue_will_announce(q);
+    groups := queue_lock_groups(q, ids);
+    moment := clock_timestamp();
     DELETE FROM queue_fifo m USING unnest(ids, counts) AS h (id, receives)
     WHERE m.id = ANY (ids) AND m.id = h.id AND m.queue = q AND m.receives = h.receives AND m.held_until > moment;
-    PERFORM queue_settle_groups(q, groups);
+    IF queue_settle_groups(q, groups) THEN
+        PERFORM queue_announce(q);
+    END IF;
     RETURN QUERY SELECT m.id FROM queue_fifo m WHERE m.id = ANY (ids);
 END $$;
 -- +goose StatementEnd
@@ -291,14 +348,19 @@ END $$;
 CREATE FUNCTION queue_extend_fifo(q text, ids bigint[], counts integer[], visibility interval) RETURNS SETOF bigint
 LANGUAGE plpgsql AS $$
 DECLARE
-    groups bigint[] := queue_lock_groups(q, ids);
-    moment timestamptz := clock_timestamp();
+    groups bigint[];
+    moment timestamptz;
 BEGIN
+    PERFORM queue_will_announce(q);
+    groups := queue_lock_groups(q, ids);
+    moment := clock_timestamp();
     RETURN QUERY UPDATE queue_fifo m SET held_until = moment + visibility
         FROM unnest(ids, counts) AS h (id, receives)
         WHERE m.id = ANY (ids) AND m.id = h.id AND m.queue = q AND m.receives = h.receives AND m.held_until > moment
         RETURNING m.id;
-    PERFORM queue_settle_groups(q, groups);
+    IF queue_settle_groups(q, groups) THEN
+        PERFORM queue_announce(q);
+    END IF;
 END $$;
 -- +goose StatementEnd
 
@@ -330,7 +392,7 @@ DECLARE
     name    text;
     setting text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['queue_receive_standard', 'queue_delete_standard', 'queue_extend_standard', 'queue_join_group',
+    FOREACH name IN ARRAY ARRAY['queue_announce', 'queue_receive_standard', 'queue_delete_standard', 'queue_extend_standard', 'queue_join_group',
         'queue_lock_groups', 'queue_settle_groups', 'queue_bury_fifo', 'queue_receive_fifo', 'queue_delete_fifo', 'queue_extend_fifo'] LOOP
         FOREACH setting IN ARRAY ARRAY['seqscan', 'bitmapscan', 'indexonlyscan', 'hashjoin', 'mergejoin'] LOOP
             EXECUTE format('ALTER FUNCTION %I SET enable_%s = off', name, setting);
@@ -345,5 +407,6 @@ DROP FUNCTION queue_expire(text, interval), queue_extend_fifo(text, bigint[], in
     queue_bury_fifo(text, text, bigint[]), queue_settle_groups(text, bigint[]), queue_lock_groups(text, bigint[]),
     queue_send_fifo(text, text, text, bytea), queue_join_group(text, text, timestamptz),
     queue_extend_standard(text, bigint[], integer[], interval), queue_delete_standard(text, bigint[], integer[]),
-    queue_receive_standard(text, integer, interval, integer, text), queue_send_standard(text, text, interval, bytea);
-DROP TABLE queue_fifo_dedup, queue_fifo, queue_fifo_groups, queue_standard;
+    queue_receive_standard(text, integer, interval, integer, text), queue_send_standard(text, text, interval, bytea),
+    queue_await(text), queue_announce(text), queue_will_announce(text);
+DROP TABLE queue_awaited, queue_fifo_dedup, queue_fifo, queue_fifo_groups, queue_standard;

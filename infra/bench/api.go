@@ -47,11 +47,14 @@ type apiServer struct {
 	handler  http.Handler
 }
 
+// newAdminKey makes a key for [apiSettings].
+func newAdminKey() string { return functions.NewAdminKey() }
+
 // serveAPI serves until the context ends.
 func serveAPI(ctx context.Context, environ []string, logger *slog.Logger) error {
 	settings, err := config.Load[apiSettings](environ)
 	if err != nil {
-		return err //nolint:wrapcheck // names the variable
+		return err
 	}
 	s := &apiServer{settings: settings, logger: logger}
 	defer s.close()
@@ -85,7 +88,7 @@ func (s *apiServer) connect(ctx context.Context) error {
 func (s *apiServer) wire(ctx context.Context) error {
 	installation, err := store.EnsureInstallation(ctx, s.pool, 0)
 	if err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	key, err := hex.DecodeString(s.settings.MasterKey)
 	if err != nil {
@@ -140,7 +143,9 @@ func (s *apiServer) serve(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), apiStopTimeout)
 	defer cancel()
 	err = server.Shutdown(ctx)
-	<-ended
+	if end := <-ended; !errors.Is(end, http.ErrServerClosed) {
+		err = errors.Join(err, end)
+	}
 	return errors.Join(err, s.workers.Stop(ctx), s.queue.Stop(ctx))
 }
 

@@ -29,7 +29,7 @@ const (
 // machine for itself as well. What keeps it from running is noted and no error.
 func (m *measurement) measureBaileys(ctx context.Context, folder string) error {
 	if err := m.rig.StopHost(ctx); err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	node, reason := findBaileys(folder)
 	if reason != "" {
@@ -70,7 +70,7 @@ func findBaileys(folder string) (node, reason string) {
 func (m *measurement) runBaileys(ctx context.Context, node, script string) (*figures.Baileys, error) {
 	ctx, cancel := context.WithTimeout(ctx, baileysTimeout+baileysPatience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, node, script, //nolint:gosec // our own script
+	cmd := exec.CommandContext(ctx, node, script,
 		"--control", m.rig.Simulator().URL(), "--sessions", strconv.Itoa(m.plan.BaileysSessions),
 		"--sends", strconv.Itoa(m.plan.BaileysSends), "--workers", strconv.Itoa(baileysWorkers),
 		"--first-phone", baileysPhone, "--timeout", strconv.Itoa(int(baileysTimeout.Seconds())))

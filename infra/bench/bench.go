@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	functions "wafleet/functions/app"
 	"wafleet/infra/bench/internal/figures"
 	"wafleet/infra/bench/internal/machine"
 	"wafleet/infra/bench/internal/rig"
@@ -55,7 +54,7 @@ func bench(ctx context.Context, o options, out, errs io.Writer) error {
 
 func measure(ctx context.Context, o options, notes io.Writer) (result *figures.Result, err error) {
 	if err := machine.RaiseOpenFiles(o.Plan.OpenFiles()); err != nil {
-		return nil, err //nolint:wrapcheck // says what to do
+		return nil, err
 	}
 	for _, program := range []string{"connhost", "wasim"} {
 		if _, err := os.Stat(filepath.Join(o.Bin, program)); err != nil {
@@ -65,7 +64,7 @@ func measure(ctx context.Context, o options, notes io.Writer) (result *figures.R
 	m := &measurement{
 		plan: o.Plan, notes: notes, start: time.Now(),
 		rig: rig.New(rig.Options{
-			Bin: o.Bin, Self: o.Self, AdminKey: functions.NewAdminKey(), Environ: o.Environ,
+			Bin: o.Bin, Self: o.Self, AdminKey: newAdminKey(), Environ: o.Environ,
 			Logger: slog.New(slog.NewTextHandler(notes, &slog.HandlerOptions{Level: slog.LevelInfo})),
 		}),
 		result: &figures.Result{
@@ -74,7 +73,7 @@ func measure(ctx context.Context, o options, notes io.Writer) (result *figures.R
 	}
 	m.say("starting Postgres, Redis, simulator and API")
 	if err := m.rig.Start(ctx); err != nil {
-		return nil, err //nolint:wrapcheck // says what it was doing
+		return nil, err
 	}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
@@ -97,11 +96,11 @@ func (m *measurement) run(ctx context.Context) error {
 	m.result.Processes = m.rig.Processes()
 	latencies, err := machine.Fsyncs(m.rig.Folder(), fsyncs)
 	if err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	m.result.Fsync = figures.Latencies(latencies)
 	if m.result.Postgres, err = m.rig.Postgres(ctx); err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	m.say("fsync p50 %.2f ms, p99 %.2f ms", m.result.Fsync.P50Ms, m.result.Fsync.P99Ms)
 	for _, phase := range []func(context.Context) error{m.measureIdleHost, m.pair, m.measureLogins, m.measureSends} {
@@ -125,7 +124,7 @@ func publish(result *figures.Result, folder string, out io.Writer) error {
 	}
 	table := new(strings.Builder)
 	if err := result.Markdown(table); err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // results are no secret
 		return fmt.Errorf("make folder for results: %w", err)

@@ -20,7 +20,7 @@ type redisSettings struct {
 func serveRedis(ctx context.Context, environ []string, _ *slog.Logger) error {
 	settings, err := config.Load[redisSettings](environ)
 	if err != nil {
-		return err //nolint:wrapcheck // names the variable
+		return err
 	}
 	server := miniredis.NewMiniRedis()
 	server.ClockTTL(true) // what expires expires by the clock

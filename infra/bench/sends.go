@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"time"
 
@@ -103,7 +104,7 @@ func (m *measurement) openRun(ctx context.Context) (figures.Open, error) {
 func (m *measurement) closedRun(ctx context.Context) (figures.Sends, error) {
 	receipts, err := load.NewReceipts(ctx, m.rig.Simulator())
 	if err != nil {
-		return figures.Sends{}, err //nolint:wrapcheck // says what it was doing
+		return figures.Sends{}, err
 	}
 	meter, err := m.newMeter(ctx)
 	if err != nil {
@@ -138,7 +139,7 @@ func (m *measurement) sendAndFollow(ctx context.Context, receipts *load.Receipts
 	work.Go(func() (err error) {
 		defer end()
 		sent, err = load.Closed(ctx, m.rig.API(), receipts, pairsOf(m.plan.Busy), m.plan.PerBusy, m.plan.ClosedWarm+m.plan.Closed)
-		return err //nolint:wrapcheck // wrapped by the caller
+		return err
 	})
 	err = work.Wait()
 	return sent, err //nolint:wrapcheck // wrapped by the caller
@@ -148,7 +149,7 @@ func (m *measurement) sendAndFollow(ctx context.Context, receipts *load.Receipts
 func (m *measurement) collect(ctx context.Context, sent []load.Sent) (map[string]load.Arrival, load.Outcome, error) {
 	arrived, err := load.Collect(ctx, m.rig.Simulator(), sent, grace)
 	if err != nil {
-		return nil, load.Outcome{}, err //nolint:wrapcheck // says what it was doing
+		return nil, load.Outcome{}, err
 	}
 	o := load.Judge(sent, arrived)
 	m.result.Lost += o.Lost
@@ -170,9 +171,7 @@ type meter struct {
 
 func (m *measurement) newMeter(ctx context.Context) (*meter, error) {
 	t := &meter{rig: m.rig, pids: map[string]int{"bench": os.Getpid()}, cpu: make(map[string]time.Duration)}
-	for name, pid := range m.rig.PIDs() {
-		t.pids[name] = pid
-	}
+	maps.Copy(t.pids, m.rig.PIDs())
 	for name, pid := range t.pids {
 		var err error
 		if t.cpu[name], err = cpuOf(name, pid); err != nil {
@@ -181,7 +180,7 @@ func (m *measurement) newMeter(ctx context.Context) (*meter, error) {
 	}
 	var err error
 	t.work, err = m.rig.Work(ctx)
-	return t, err //nolint:wrapcheck // says what it was doing
+	return t, err
 }
 
 // read returns the cost of one of so many messages.
@@ -197,7 +196,7 @@ func (t *meter) read(ctx context.Context, messages int) (figures.Cost, error) {
 	}
 	now, err := t.rig.Work(ctx)
 	if err != nil {
-		return cost, err //nolint:wrapcheck // says what it was doing
+		return cost, err
 	}
 	const kilo = 1 << 10
 	cost.Commits = figures.Round(float64(now.Commits-t.work.Commits) / count)
@@ -208,20 +207,9 @@ func (t *meter) read(ctx context.Context, messages int) (figures.Cost, error) {
 // cpuOf is the CPU time of a part. All others are children of bench, so that its own has to do without them.
 func cpuOf(name string, pid int) (time.Duration, error) {
 	if name == "bench" {
-		return machine.OwnCPU() //nolint:wrapcheck // says what it was doing
+		return machine.OwnCPU()
 	}
-	return machine.CPU(pid) //nolint:wrapcheck // says what it was doing
+	return machine.CPU(pid)
 }
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}

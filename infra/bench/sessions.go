@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -29,7 +30,7 @@ const (
 
 // company is the id, the phone, and the phone of the one customer of a company.
 func company(n int) (companyID, phone, customer string) {
-	return fmt.Sprintf("bench-%05d", n), fmt.Sprint(79010000000 + n), fmt.Sprint(79020000000 + n)
+	return fmt.Sprintf("bench-%05d", n), strconv.Itoa(79010000000 + n), strconv.Itoa(79020000000 + n)
 }
 
 // pairsOf are the first so many companies with their customers.
@@ -53,26 +54,26 @@ type footprint struct {
 func (m *measurement) footprint(ctx context.Context) (f footprint, err error) {
 	pid := m.rig.PIDs()["connhost"]
 	if f.rss, err = machine.RSS(pid); err != nil {
-		return f, err //nolint:wrapcheck // says what it was doing
+		return f, err
 	}
 	f.at = time.Now()
 	if f.cpu, err = machine.CPU(pid); err != nil {
-		return f, err //nolint:wrapcheck // says what it was doing
+		return f, err
 	}
 	f.metrics, err = m.rig.Metrics(ctx)
-	return f, err //nolint:wrapcheck // says what it was doing
+	return f, err
 }
 
 // measureIdleHost is the host before its first session.
 func (m *measurement) measureIdleHost(ctx context.Context) error {
 	m.say("starting the connection host")
 	if _, err := m.rig.StartHost(ctx); err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	if err := m.rig.AwaitHost(ctx); err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
-	if err := wait(ctx, m.plan.Settle/2); err != nil {
+	if err := load.Pause(ctx, m.plan.Settle/2); err != nil {
 		return err
 	}
 	var err error
@@ -120,26 +121,26 @@ func (m *measurement) pairOne(ctx context.Context, n int) error {
 	api, simulator := m.rig.API(), m.rig.Simulator()
 	for _, number := range []string{phone, customer} {
 		if err := simulator.AddPhone(ctx, number); err != nil {
-			return err //nolint:wrapcheck // says what it was doing
+			return err
 		}
 	}
 	if err := api.CreateCompany(ctx, id); err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	if err := api.Initialize(ctx, id); err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	shown, cancel := context.WithTimeoutCause(ctx, qrWithin, errSlow)
 	defer cancel()
 	for {
 		qr, err := api.QR(shown, id)
 		if err != nil {
-			return err //nolint:wrapcheck // says what it was doing
+			return err
 		}
 		if qr != "" {
-			return simulator.Scan(ctx, phone, qr) //nolint:wrapcheck // says what it was doing
+			return simulator.Scan(ctx, phone, qr)
 		}
-		if err := wait(shown, poll); err != nil {
+		if err := load.Pause(shown, poll); err != nil {
 			return fmt.Errorf("wait for the QR code of %s: %w", id, err)
 		}
 	}
@@ -168,12 +169,12 @@ func (m *measurement) measureLogins(ctx context.Context) error {
 func (m *measurement) restart(ctx context.Context) (figures.Login, error) {
 	stopping := time.Now()
 	if err := m.rig.StopHost(ctx); err != nil {
-		return figures.Login{}, err //nolint:wrapcheck // says what it was doing
+		return figures.Login{}, err
 	}
 	stopped := time.Since(stopping)
 	host, err := m.rig.StartHost(ctx)
 	if err != nil {
-		return figures.Login{}, err //nolint:wrapcheck // says what it was doing
+		return figures.Login{}, err
 	}
 	first, last, err := m.awaitConnected(ctx, host.Started)
 	if err != nil {
@@ -181,7 +182,7 @@ func (m *measurement) restart(ctx context.Context) (figures.Login, error) {
 	}
 	cpu, err := machine.CPU(host.PID())
 	if err != nil {
-		return figures.Login{}, err //nolint:wrapcheck // says what it was doing
+		return figures.Login{}, err
 	}
 	seconds, count := last.Sub(host.Started).Seconds(), float64(m.plan.Sessions)
 	login := figures.Login{
@@ -204,12 +205,12 @@ func (m *measurement) awaitConnected(ctx context.Context, since time.Time) (firs
 	for {
 		var count int
 		if count, first, last, err = m.rig.Connected(ctx, since); err != nil {
-			return first, last, err //nolint:wrapcheck // says what it was doing
+			return first, last, err
 		}
 		if count == m.plan.Sessions {
 			return first, last, nil
 		}
-		if err := wait(ctx, loginPoll); err != nil {
+		if err := load.Pause(ctx, loginPoll); err != nil {
 			return first, last, fmt.Errorf("%d of %d sessions are connected: %w", count, m.plan.Sessions, err)
 		}
 	}
@@ -217,14 +218,14 @@ func (m *measurement) awaitConnected(ctx context.Context, since time.Time) (firs
 
 // settle leaves the host alone for a while and returns what it holds then. CPU time is that of the second half.
 func (m *measurement) settle(ctx context.Context) (figures.Idle, error) {
-	if err := wait(ctx, m.plan.Settle/2); err != nil {
+	if err := load.Pause(ctx, m.plan.Settle/2); err != nil {
 		return figures.Idle{}, err
 	}
 	before, err := m.footprint(ctx)
 	if err != nil {
 		return figures.Idle{}, err
 	}
-	if err := wait(ctx, m.plan.Settle/2); err != nil {
+	if err := load.Pause(ctx, m.plan.Settle/2); err != nil {
 		return figures.Idle{}, err
 	}
 	now, err := m.footprint(ctx)

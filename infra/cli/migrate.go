@@ -27,7 +27,7 @@ func newMigrate(p Process) *cobra.Command {
 				return usageError{err}
 			}
 			if err := store.Migrate(cmd.Context(), settings.DatabaseURL); err != nil {
-				return err //nolint:wrapcheck // says what it was doing
+				return err
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), "the database is up to date")
 			return err //nolint:wrapcheck // standard output

@@ -34,7 +34,7 @@ func (s *System) startDatabase(ctx context.Context) error {
 		}
 	}
 	if err := store.Migrate(ctx, s.databaseURL); err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	if err := s.openPool(ctx); err != nil {
 		return err
@@ -45,12 +45,12 @@ func (s *System) startDatabase(ctx context.Context) error {
 		return fmt.Errorf("SHARDS=%d: %w", wrong.Asked, wrong)
 	}
 	if err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	if own {
 		// This Postgres was down until now, so no host that held a lease is alive, and nobody has to wait for expiry.
 		if _, err := lease.ReleaseAll(ctx, s.pool); err != nil {
-			return err //nolint:wrapcheck // says what it was doing
+			return err
 		}
 	}
 	return s.openVault(ctx)
@@ -61,7 +61,7 @@ func (s *System) runPostgres(ctx context.Context) error {
 		DataDir: s.settings.Data, BinDir: s.settings.PGBin, Logger: s.log.With("part", "postgres"),
 	})
 	if err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	s.stack.push("postgres", server.Stop)
 	s.watch("database", server.Done(), server.Err)
@@ -110,7 +110,7 @@ func closePool(ctx context.Context, pool *pgxpool.Pool) error {
 func (s *System) openVault(ctx context.Context) error {
 	wrapper, err := vault.NewLocal(s.masterKey)
 	if err != nil {
-		return err //nolint:wrapcheck // says what is wrong
+		return err
 	}
 	keyring := store.NewKeyring(s.pool)
 	s.vault = vault.New(wrapper, keyring)
@@ -131,7 +131,7 @@ func (s *System) openVault(ctx context.Context) error {
 func (s *System) startQueue(ctx context.Context) error {
 	q, err := pgqueue.New(s.pool, queue.Definitions(s.installation.Shards), s.log, pgqueue.Config{})
 	if err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	if err := q.Start(ctx); err != nil {
 		return fmt.Errorf("start queue: %w", err)

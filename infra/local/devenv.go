@@ -30,7 +30,7 @@ func (s *System) writeDevEnv(context.Context) error {
 			devenv.Variable{Name: "WHATSAPP_NOISE_ROOT", Value: s.peer.NoiseRoot, Given: given},
 		)
 	}
-	return file.Write(s.dir.Path(devEnvName)) //nolint:wrapcheck // says what it was doing
+	return file.Write(s.dir.Path(devEnvName))
 }
 
 // url is where the API listens.

@@ -20,12 +20,12 @@ import (
 func (s *System) openFolder(context.Context) error {
 	dir, err := datadir.Open(s.settings.Data)
 	if err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	s.dir = dir
 	s.stack.push("data folder", func(context.Context) error { return dir.Close() })
 	if s.previous, err = devenv.Read(dir.Path(devEnvName)); err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	return nil
 }

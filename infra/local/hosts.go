@@ -29,7 +29,7 @@ func (s *System) startHost(ctx context.Context) error {
 	}
 	root, err := s.peer.Root()
 	if err != nil {
-		return err //nolint:wrapcheck // names the variable
+		return err
 	}
 	host.WhatsApp.Endpoint, host.WhatsApp.RootCA, host.WhatsApp.NoiseRoot = s.peer.Endpoint, s.peer.rootCA, root
 	app, err := hosts.New(ctx, hosts.Deps{
@@ -66,7 +66,7 @@ func (s *System) startPool(ctx context.Context) error {
 		Logger: s.log,
 	})
 	if err := pool.Start(ctx); err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	s.stack.push("hosts", pool.Stop)
 	return nil

@@ -38,7 +38,7 @@ func (s *System) useEndpoint() error {
 	if err != nil {
 		return fmt.Errorf("find WHATSAPP_ROOT_CA: %w", err)
 	}
-	rootCA, err := os.ReadFile(path) //nolint:gosec // the user's own choice
+	rootCA, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("read WHATSAPP_ROOT_CA: %w", err)
 	}
@@ -65,7 +65,7 @@ func (s *System) startSimulator(ctx context.Context) error {
 	rootCA, noiseRoot := simulator.RootCA(), simulator.NoiseRoot()
 	path := s.dir.Path("wasim", "root-ca.pem")
 	if err := datadir.Replace(path, rootCA, 0o644); err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	s.peer = peer{
 		WhatsApp: config.WhatsApp{

@@ -16,7 +16,8 @@ func (s *Server) handle(c *conn, node stanza.Node) {
 		return
 	}
 	if c.device == nil { // Nothing else makes sense before the pairing; acks of notifications are welcome.
-		if node.Tag != "ack" {
+		// Baileys tells its presence while it pairs by code; WhatsApp ignores that.
+		if node.Tag != "ack" && node.Tag != "presence" {
 			s.unhandled(c, node.Tag+" before login")
 		}
 		return

@@ -9,7 +9,7 @@
 //
 //	lids.go        a cold cache lost the device part of a LID: companions got what only the phone could decrypt
 //	sessions.go    the own device never had a session: every send fetched a key bundle of itself and burned a prekey
-//	ratchets.go    an encryption and a decryption at the same time lost each other's step of a session
+//	ratchets.go    an encryption and a decryption at the same time lost each other's step of a session (with work.go)
 //	abort.go       a database error while encrypting skipped that device and reported success
 //	events.go      a database error while decrypting cost the message; every client's start swept the whole fleet's buffer
 //	identities.go  every message read and rewrote the identity of every recipient
@@ -31,10 +31,11 @@
 // # Promises
 //
 //   - Under a context of WithAbort, an error of any store that encryption uses ends the send before its frame is
-//     written. No device of the recipient is left out silently.
-//   - A session's chain key is never used twice. Sessions are stored before SendMessage writes the frame, and whoever
-//     would write a session that somebody else has stepped since it was read gets an error: a decryption starts over, a
-//     send or the answer to a retry receipt fails before its frame and may be tried again at once.
+//     written: no device of the recipient is left out because of it. (whatsmeow still leaves out a device for which
+//     WhatsApp has no key bundle.)
+//   - A session's chain key is never used twice. Sessions are stored before SendMessage writes the frame, and nobody
+//     stores a session that somebody else has stepped since it was read: a decryption starts over, a send fails with
+//     ErrStale before its frame and may be tried again at once, the answer to a retry receipt makes others wait.
 //   - A message that could not be decrypted because of the database is neither acked nor answered with a retry receipt.
 //     It comes again after the next connect.
 //   - Identities are cached, see identities.go. A cached answer equals what Postgres would have said.

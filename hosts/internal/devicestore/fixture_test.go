@@ -42,6 +42,7 @@ func reopen(t *testing.T, url string) (*Store, *statements) {
 type statements struct {
 	mu   sync.Mutex
 	said []string
+	then func() // called once, when the next one has been answered
 }
 
 func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
@@ -51,7 +52,22 @@ func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.
 	return ctx
 }
 
-func (s *statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+func (s *statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {
+	s.mu.Lock()
+	then := s.then
+	s.then = nil
+	s.mu.Unlock()
+	if then != nil {
+		then()
+	}
+}
+
+// next has something done between the answer to the next statement and its use.
+func (s *statements) next(then func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.then = then
+}
 
 // take returns what was said since it was called last.
 func (s *statements) take() []string {

@@ -61,19 +61,33 @@ func TestIdentitiesInATransaction(t *testing.T) {
 	}
 }
 
-// A read of Postgres is slower than a write that begins and ends meanwhile: what it brought must not be cached.
+// A write begins and ends while a read has the old key on its way: that must not be cached.
 func TestASlowReadOfAnIdentity(t *testing.T) {
 	t.Parallel()
-	s, _ := openStore(t)
+	s, traced := openStore(t)
 	device := pair(t, s, testJID, testLID)
 	require.NoError(t, device.Identities.PutIdentity(t.Context(), peer, [32]byte{1}))
+	traced.next(func() {
+		require.NoError(t, device.Identities.PutIdentity(t.Context(), peer, [32]byte{2}))
+	})
+	require.True(t, isTrusted(t, device, peer, 1), "the old key, for once")
+	require.True(t, isTrusted(t, device, peer, 2))
+	agrees(t, s, device)
+}
 
-	ours := device.Identities.(*identities)
-	written := ours.written(t.Context(), peer) // a write has begun
+// A read happens while a write is on its way: what it brought must not stay.
+func TestAReadOfAnIdentityDuringAWrite(t *testing.T) {
+	t.Parallel()
+	s, traced := openStore(t)
+	device := pair(t, s, testJID, testLID)
+	require.NoError(t, device.Identities.PutIdentity(t.Context(), peer, [32]byte{1}))
+	written := device.Identities.(*identities).written(t.Context(), peer)
 	require.True(t, isTrusted(t, device, peer, 1), "the old key, still")
 	execute(t, s, "UPDATE whatsmeow_identity_keys SET identity = $1", make([]byte, 32))
 	written()
+	traced.take()
 	require.False(t, isTrusted(t, device, peer, 1))
+	require.Len(t, traced.take(), 1)
 	agrees(t, s, device)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -131,6 +132,7 @@ func TestOthersWaitForTheAnswerToARetryReceipt(t *testing.T) {
 					second, err = other(t.Context(), alice, bob)
 					done <- err
 				}()
+				require.Never(t, func() bool { return len(done) > 0 }, 50*time.Millisecond, tick, "did not wait")
 			}}
 			first, err := encrypt(t.Context(), &paused, bob, "the answer")
 			require.NoError(t, err)
@@ -191,16 +193,12 @@ func TestASendWaitsForADecryption(t *testing.T) {
 	alice, bob, _ := acquainted(t)
 	steps, address := alice.Sessions.(*sessions).steps, addressOf(bob).String()
 	finish := hold(t, steps, address)
-	sent := make(chan error)
+	sent := make(chan error, 1)
 	go func() {
 		_, err := trySend(t.Context(), alice, bob, "from alice")
 		sent <- err
 	}()
-	select {
-	case err := <-sent:
-		t.Fatal("did not wait", err)
-	case <-time.After(20 * time.Millisecond):
-	}
+	require.Never(t, func() bool { return len(sent) > 0 }, 50*time.Millisecond, tick, "did not wait")
 	finish()
 	require.NoError(t, <-sent)
 }
@@ -307,12 +305,11 @@ func TestASendMayDeleteItsOwnSession(t *testing.T) {
 func TestManySessions(t *testing.T) {
 	t.Parallel()
 	steps := newRatchets()
-	early, late := context.Background(), context.Background()
-	early, endEarly := WithAbort(early)
-	late, endLate := WithAbort(late)
+	early, endEarly := WithAbort(t.Context())
+	late, endLate := WithAbort(t.Context())
 	require.NoError(t, steps.read(early, "early"))
 	for i := range 2*maxSteps + 1 {
-		address := fmt.Sprint(i)
+		address := strconv.Itoa(i)
 		require.NoError(t, steps.read(late, address))
 		require.NoError(t, steps.write(late, []string{address}, func() error { return nil }))
 	}
@@ -324,7 +321,7 @@ func TestManySessions(t *testing.T) {
 	require.Empty(t, steps.writing)
 
 	for i := range 2*maxSteps + 1 {
-		require.NoError(t, steps.read(t.Context(), fmt.Sprint(i)))
+		require.NoError(t, steps.read(t.Context(), strconv.Itoa(i)))
 	}
 	require.LessOrEqual(t, len(steps.loose.readAt), maxSteps)
 }
@@ -356,7 +353,7 @@ func TestTrafficInBothDirections(t *testing.T) {
 		defer close(wire)
 		out := outcome{}
 		for i := 0; i < messages; {
-			message, err := trySend(t.Context(), from, to, fmt.Sprint(i))
+			message, err := trySend(t.Context(), from, to, strconv.Itoa(i))
 			switch {
 			case errors.Is(err, ErrStale):
 				out.stale++
@@ -376,7 +373,7 @@ func TestTrafficInBothDirections(t *testing.T) {
 		i := 0
 		for message := range wire {
 			text, err := decrypt(t.Context(), to, from, message)
-			if err == nil && text != fmt.Sprint(i) {
+			if err == nil && text != strconv.Itoa(i) {
 				err = fmt.Errorf("got %q as message %d", text, i)
 			}
 			out.err = errors.Join(out.err, err)

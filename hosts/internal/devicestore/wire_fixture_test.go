@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"net/http"
+	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -45,10 +46,11 @@ var network = sync.OnceValues(func() (*wasim.Server, error) {
 	return server, server.Start(context.Background())
 })
 
-type main struct{ *testing.M }
+// withNetwork runs the tests.
+type withNetwork struct{ *testing.M }
 
 // Run ends the network before goleak looks around.
-func (m main) Run() int {
+func (m withNetwork) Run() int {
 	code := m.M.Run()
 	if server, err := network(); err == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -62,7 +64,7 @@ func (m main) Run() int {
 
 func TestMain(m *testing.M) {
 	// whatsmeow leaves it behind when a frame comes in while it disconnects: nobody takes the frame any more.
-	goleak.VerifyTestMain(main{m}, goleak.IgnoreAnyFunction("go.mau.fi/whatsmeow/socket.(*FrameSocket).readPump"))
+	goleak.VerifyTestMain(withNetwork{m}, goleak.IgnoreAnyFunction("go.mau.fi/whatsmeow/socket.(*FrameSocket).readPump"))
 }
 
 func whatsApp(t *testing.T) *wasim.Server {
@@ -77,7 +79,7 @@ var lastNumber atomic.Int64
 // newPhone makes an account and returns its number.
 func newPhone(t *testing.T) string {
 	t.Helper()
-	number := fmt.Sprint(firstNumber + lastNumber.Add(1))
+	number := strconv.FormatInt(firstNumber+lastNumber.Add(1), 10)
 	_, err := whatsApp(t).AddPhone(t.Context(), wasim.NewPhone{Phone: number})
 	require.NoError(t, err)
 	return number

@@ -15,6 +15,7 @@ import (
 	"go.mau.fi/whatsmeow/types"
 	waEvents "go.mau.fi/whatsmeow/types/events"
 
+	"wafleet/infra/wasim"
 	"wafleet/shared/store/pgtest"
 )
 
@@ -36,20 +37,24 @@ func TestPairingOnTheWire(t *testing.T) {
 	t.Parallel()
 	s, _ := openStore(t)
 	number := newPhone(t)
-	var jid string
-	c := newClient(t, s.New(func(_ context.Context, bound, lid string) error {
+	type bound struct {
+		jid, lid string
+		phone    wasim.Phone
+	}
+	bindings := make(chan bound, 1)
+	c := newClient(t, s.New(func(_ context.Context, jid, lid string) error {
 		phone, err := whatsApp(t).Phone(number)
-		require.NoError(t, err)
-		require.Empty(t, phone.Companions, "not confirmed before it is bound")
-		require.NotEmpty(t, lid)
-		jid = bound
-		return nil
+		bindings <- bound{jid, lid, phone}
+		return err
 	}))
 	companion, err := scan(t, c, number)
 	require.NoError(t, err)
-	require.Equal(t, companion.JID, jid)
+	binding := <-bindings
+	require.Equal(t, companion.JID, binding.jid)
+	require.Equal(t, companion.LID, binding.lid)
+	require.Empty(t, binding.phone.Companions, "not confirmed before it was bound")
 	reconnect(t, c)
-	require.Equal(t, companion.JID, load(t, s, jid).ID.String())
+	require.Equal(t, companion.JID, load(t, s, companion.JID).ID.String())
 }
 
 func TestPairingOnTheWireThatCannotBeBound(t *testing.T) {

@@ -24,7 +24,7 @@ func Replace(path string, content []byte, mode fs.FileMode) error {
 // returns the same content.
 func (d *Dir) Once(name string, mode fs.FileMode, create func() []byte) ([]byte, error) {
 	path := d.Path(name)
-	content, err := os.ReadFile(path) //nolint:gosec // a fixed name in the folder that this process holds
+	content, err := os.ReadFile(path)
 	if err == nil {
 		return content, nil
 	}
@@ -52,7 +52,7 @@ func writeTemporary(path string, content []byte, mode fs.FileMode) (string, erro
 
 // syncDir makes a rename durable.
 func syncDir(path string) error {
-	dir, err := os.Open(path) //nolint:gosec // the folder of the file that was written
+	dir, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}

@@ -29,7 +29,7 @@ type File []Variable
 
 // Read parses the file that an earlier start wrote. A file that is not there is empty.
 func Read(path string) (File, error) {
-	content, err := os.ReadFile(path) //nolint:gosec // dev.env of the folder that the user chose
+	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -41,7 +41,7 @@ func Read(path string) (File, error) {
 
 // Write replaces the file. Only its owner may read it, since it holds a key and a password.
 func (f File) Write(path string) error {
-	return datadir.Replace(path, []byte(f.String()), 0o600) //nolint:wrapcheck // says what it was doing
+	return datadir.Replace(path, []byte(f.String()), 0o600)
 }
 
 // String is the file as a shell sources it; what was given comes last.

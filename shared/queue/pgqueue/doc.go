@@ -12,9 +12,11 @@
 //
 // # How a receiver is woken
 //
-// Sending announces the queue with NOTIFY in the transaction of the insert. One connection per process listens and wakes
-// one waiting Receive of that queue; a Receive that got something, or that leaves without having looked, passes the
-// wake-up on. What nobody announces (visibility that ends, delays that pass, announcements that were lost while the
+// A Receive that finds nothing asks for an announcement, looks once more, and waits. The next send announces the queue
+// with NOTIFY, in the transaction of its insert, and takes the question back; so a receiver that is kept busy is not
+// announced anything, which matters because Postgres serialises commits that NOTIFY. One connection per process listens and
+// wakes one waiting Receive of that queue; a Receive that got something, or that leaves without having looked, passes
+// the wake-up on. What nobody announces (visibility that ends, delays that pass, announcements that were lost while the
 // listening connection was down) is found by one statement a second for all waiting queues together, and none if nobody
 // waits. So hints decide how fast a message arrives, never whether it does.
 //
@@ -25,6 +27,6 @@
 //
 // # Limits
 //
-// Commits that NOTIFY are serialised by Postgres, so sends are bounded by one flush of the log each. A transaction
-// that stays open for long keeps dead rows from being cleaned up, which slows receives down.
+// A transaction that stays open for long anywhere in the database keeps dead rows from being cleaned up, which slows
+// receives down.
 package pgqueue

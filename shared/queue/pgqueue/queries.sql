@@ -12,6 +12,9 @@ SELECT * FROM queue_receive_standard(@queue, @most::integer, make_interval(secs 
 -- name: ReceiveFIFO :many
 SELECT * FROM queue_receive_fifo(@queue, @most::integer, make_interval(secs => @visibility_seconds::float8), @max_receives, @dead);
 
+-- name: Await :exec
+SELECT queue_await(@queue);
+
 -- name: DeleteStandard :many
 SELECT queue_delete_standard(@queue, @ids::bigint[], @counts::integer[])::bigint AS stale;
 

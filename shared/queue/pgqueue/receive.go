@@ -32,7 +32,7 @@ func (q *Queue) Receive(ctx context.Context, name string, most int, wait, visibi
 		return nil, fmt.Errorf("receive from %s: %w", name, err)
 	}
 	defer q.board.leave(waiter)
-	for {
+	for asked := false; ; {
 		received, err := q.claim(ctx, def, most, visibility)
 		if err != nil {
 			return nil, err
@@ -42,8 +42,17 @@ func (q *Queue) Receive(ctx context.Context, name string, most int, wait, visibi
 			q.board.wake(name)
 			return received, nil
 		}
+		if !asked {
+			// What came before we asked announced nothing, so look once more.
+			if err := q.await(ctx, name); err != nil {
+				return nil, err
+			}
+			asked = true
+			continue
+		}
 		select {
 		case <-waiter.woken:
+			asked = false
 		case <-timeout.C:
 			return nil, nil
 		case <-ctx.Done():
@@ -54,28 +63,42 @@ func (q *Queue) Receive(ctx context.Context, name string, most int, wait, visibi
 	}
 }
 
-// claim takes what is there now. Once it has a connection it no longer listens to ctx: an abandoned statement may have
-// been carried out, and its messages would be in flight for nobody.
-func (q *Queue) claim(ctx context.Context, def queue.Definition, most int, visibility time.Duration) ([]queue.Received, error) {
-	conn, err := q.pool.Acquire(ctx)
-	if err != nil {
-		return nil, classify(ctx, "receive from "+def.Name, err)
-	}
-	defer conn.Release()
-	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.config.CallTimeout)
-	defer cancel()
-
-	sql := sqlcgen.New(conn)
-	var received []queue.Received
-	if def.FIFO() {
-		received, err = claimFIFO(detached, sql, def, most, visibility)
-	} else {
-		received, err = claimStandard(detached, sql, def, most, visibility)
-	}
+// claim takes what is there now.
+func (q *Queue) claim(ctx context.Context, def queue.Definition, most int, visibility time.Duration) (received []queue.Received, err error) {
+	err = q.detached(ctx, func(ctx context.Context, sql *sqlcgen.Queries) (err error) {
+		if def.FIFO() {
+			received, err = claimFIFO(ctx, sql, def, most, visibility)
+		} else {
+			received, err = claimStandard(ctx, sql, def, most, visibility)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, classify(ctx, "receive from "+def.Name, err)
 	}
 	return received, nil
+}
+
+// await asks for an announcement of what comes next.
+func (q *Queue) await(ctx context.Context, name string) error {
+	err := q.detached(ctx, func(ctx context.Context, sql *sqlcgen.Queries) error { return sql.Await(ctx, name) })
+	if err != nil {
+		return classify(ctx, "wait for "+name, err)
+	}
+	return nil
+}
+
+// detached runs a statement that, once it has a connection, no longer listens to ctx: an abandoned statement may have
+// been carried out, and the messages it claimed would be in flight for nobody.
+func (q *Queue) detached(ctx context.Context, run func(context.Context, *sqlcgen.Queries) error) error {
+	conn, err := q.pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("acquire connection: %w", err)
+	}
+	defer conn.Release()
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.config.CallTimeout)
+	defer cancel()
+	return run(limited, sqlcgen.New(conn))
 }
 
 func claimFIFO(ctx context.Context, sql *sqlcgen.Queries, def queue.Definition, most int, visibility time.Duration) ([]queue.Received, error) {

@@ -139,6 +139,6 @@ func TestWaitingOnManyQueuesCostsOneStatementALook(t *testing.T) {
 	}
 	require.NoError(t, receivers.Wait())
 	require.Greater(t, count.looks.Load(), int64(5))
-	// One claim for each receiver, the looks, and the LISTEN.
-	require.LessOrEqual(t, count.all.Load(), shards+count.looks.Load()+1)
+	// Each receiver claims, asks and claims again; and there are the looks, and the LISTEN.
+	require.LessOrEqual(t, count.all.Load(), 3*shards+count.looks.Load()+1)
 }

@@ -131,11 +131,17 @@ type Quarantine struct {
 	CreatedAt time.Time
 }
 
-type QueueFifo struct {
-	ID      int64
+type QueueAwaited struct {
 	Queue   string
-	GroupID string
-	DedupID string
+	Awaited bool
+}
+
+type QueueFifo struct {
+	ID          int64
+	Queue       string
+	GroupID     string
+	GroupNumber int64
+	DedupID     string
 	// in flight until then; not indexed, so that a claim is a HOT update
 	HeldUntil time.Time
 	Receives  int
@@ -151,6 +157,7 @@ type QueueFifoDedup struct {
 }
 
 type QueueFifoGroup struct {
+	Number  int64
 	Queue   string
 	GroupID string
 	// nothing of the group is in flight from then on; groups are served in this order

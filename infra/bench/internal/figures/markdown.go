@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -40,36 +41,37 @@ func (r *Result) peer() string {
 }
 
 func (r *Result) lines() []line {
-	peer := func(format string, read func(b *Baileys) float64) string {
+	peer := func(format string, read func(b *Baileys) []any) string {
 		if r.Baileys == nil {
 			return "–"
 		}
-		return fmt.Sprintf(format, read(r.Baileys))
+		return fmt.Sprintf(format, read(r.Baileys)...)
 	}
 	closed := func(read func(Sends) float64) float64 { return MedianOf(r.Closed, read) }
 	return []line{
 		{
 			metric: "idle memory a session", ours: fmt.Sprintf("%.0f KB", r.MemoryPerSessionKB), target: "memoryPerSessionKB",
-			peers: peer("%.0f KB of RSS", func(b *Baileys) float64 { return b.MemoryPerSessionKB }) +
-				peer(" (%.0f KB of heap)", func(b *Baileys) float64 { return b.HeapPerSessionKB + b.AuthHeapPerSessionKB }),
+			peers: peer("%.0f KB of RSS (%.0f KB of heap)", func(b *Baileys) []any {
+				return []any{b.MemoryPerSessionKB, b.HeapPerSessionKB + b.AuthHeapPerSessionKB}
+			}),
 		},
 		{
 			metric: "logins a second", ours: fmt.Sprintf("%.0f", r.LoginsPerSecond), target: "loginsPerSecond",
-			peers: peer("%.0f", func(b *Baileys) float64 { return b.LoginsPerSecond }),
+			peers: peer("%.0f", func(b *Baileys) []any { return []any{b.LoginsPerSecond} }),
 		},
 		{
 			metric: "CPU a login", ours: fmt.Sprintf("%.1f ms", MedianOf(r.Logins, func(l Login) float64 { return l.HostCPUMs })),
-			peers: peer("%.1f ms", func(b *Baileys) float64 { return b.LoginCPUMs }),
+			peers: peer("%.1f ms", func(b *Baileys) []any { return []any{b.LoginCPUMs} }),
 		},
 		{
 			metric: "sends a second, API to phone", ours: fmt.Sprintf("%.0f", r.SendsPerSecond), target: "sendsPerSecond",
-			peers: peer("%.0f (library call to ack)", func(b *Baileys) float64 { return b.SendsPerSecond }),
+			peers: peer("%.0f (library call to ack)", func(b *Baileys) []any { return []any{b.SendsPerSecond} }),
 		},
 		{
 			metric: "latency then, p50 / p99",
 			ours: fmt.Sprintf("%.0f / %.0f ms", closed(func(s Sends) float64 { return s.ToPhone.P50Ms }),
 				closed(func(s Sends) float64 { return s.ToPhone.P99Ms })),
-			peers: peer("%.0f", func(b *Baileys) float64 { return b.P50Ms }) + peer(" / %.0f ms", func(b *Baileys) float64 { return b.P99Ms }),
+			peers: peer("%.0f / %.0f ms", func(b *Baileys) []any { return []any{b.P50Ms, b.P99Ms} }),
 		},
 		{metric: fmt.Sprintf("accept p50 at %.0f sends/s", r.Rate), ours: fmt.Sprintf("%.1f ms", r.AcceptP50Ms), peers: "–"},
 		{metric: "accept p99", ours: fmt.Sprintf("%.1f ms", r.AcceptP99Ms), peers: "–", target: "acceptP99Ms"},
@@ -81,10 +83,10 @@ func (r *Result) lines() []line {
 				MedianOf(r.Open, func(o Open) float64 { return o.Handed.P99Ms })),
 		},
 		{
-			metric: "accepted and lost", ours: fmt.Sprint(r.Lost), peers: peer("%.0f", func(b *Baileys) float64 { return float64(b.Lost) }),
+			metric: "accepted and lost", ours: strconv.Itoa(r.Lost), peers: peer("%d", func(b *Baileys) []any { return []any{b.Lost} }),
 		},
-		{metric: "duplicates", ours: fmt.Sprint(r.Duplicates), peers: "–"},
-		{metric: "refused", ours: fmt.Sprint(r.Refused), peers: peer("%.0f failed", func(b *Baileys) float64 { return float64(b.Failed) })},
+		{metric: "duplicates", ours: strconv.Itoa(r.Duplicates), peers: "–"},
+		{metric: "refused", ours: strconv.Itoa(r.Refused), peers: peer("%d failed", func(b *Baileys) []any { return []any{b.Failed} })},
 	}
 }
 

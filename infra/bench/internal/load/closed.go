@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -36,7 +37,7 @@ func Closed(ctx context.Context, api API, watcher Watcher, pairs []Pair, workers
 					sent[n] = one
 					mu.Unlock()
 					if one.Err != nil {
-						_ = pause(ctx, refusedPause) // the loop looks at the context
+						_ = Pause(ctx, refusedPause) // the loop looks at the context
 						continue
 					}
 					await(ctx, watcher, one.ID)
@@ -45,7 +46,10 @@ func Closed(ctx context.Context, api API, watcher Watcher, pairs []Pair, workers
 		}
 	}
 	work.Wait()
-	return sent, context.Cause(ctx)
+	if ctx.Err() != nil {
+		return sent, fmt.Errorf("broken off: %w", context.Cause(ctx))
+	}
+	return sent, nil
 }
 
 // refusedPause keeps a worker from flooding an API that refuses.

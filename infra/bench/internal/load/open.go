@@ -25,7 +25,7 @@ func Open(ctx context.Context, api API, pairs []Pair, rate float64, warmUp, last
 	start := time.Now()
 	for n := range total {
 		due := start.Add(time.Duration(n) * interval)
-		if err := pause(ctx, time.Until(due)); err != nil {
+		if err := Pause(ctx, time.Until(due)); err != nil {
 			return nil, nil, err
 		}
 		pair := pairs[n%len(pairs)]

@@ -55,7 +55,7 @@ func (r *Receipts) Follow(ctx context.Context) error {
 			return err
 		}
 		r.note(rows)
-		if err := pause(ctx, journalPause); err != nil {
+		if err := Pause(ctx, journalPause); err != nil {
 			return nil //nolint:nilerr // the same
 		}
 	}

@@ -70,7 +70,7 @@ func Collect(ctx context.Context, phones Phones, sent []Sent, grace time.Duratio
 		if !missing(arrived, accepted) || time.Now().After(deadline) {
 			return arrived, nil
 		}
-		if err := pause(ctx, collectPause); err != nil {
+		if err := Pause(ctx, collectPause); err != nil {
 			return nil, fmt.Errorf("wait for messages to arrive: %w", err)
 		}
 	}
@@ -118,13 +118,14 @@ func missing(arrived map[string]Arrival, accepted []string) bool {
 	return false
 }
 
-func pause(ctx context.Context, d time.Duration) error {
+// Pause waits, or returns early with what ended the context.
+func Pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return fmt.Errorf("broken off: %w", context.Cause(ctx))
 	}
 }

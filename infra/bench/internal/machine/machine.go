@@ -25,7 +25,7 @@ func Describe() Info {
 }
 
 func model() string {
-	content, _ := os.ReadFile("/proc/cpuinfo") //nolint:errcheck // then there is none
+	content, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(content)) {
 		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
 			return strings.TrimSpace(value)
@@ -35,7 +35,7 @@ func model() string {
 }
 
 func load() float64 {
-	content, _ := os.ReadFile("/proc/loadavg") //nolint:errcheck // then there is none
+	content, _ := os.ReadFile("/proc/loadavg")
 	minute, _, _ := strings.Cut(string(content), " ")
 	average, err := strconv.ParseFloat(minute, 64)
 	if err != nil {

@@ -18,7 +18,7 @@ ALTER ROLE CURRENT_USER SET statement_timeout = '30s'`
 func (r *Rig) startPostgres(ctx context.Context) error {
 	server, err := devpg.Start(ctx, devpg.Options{DataDir: r.dir, Logger: r.options.Logger})
 	if err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	r.onStop(server.Stop)
 	r.databaseURL = server.URL()
@@ -28,7 +28,7 @@ func (r *Rig) startPostgres(ctx context.Context) error {
 
 func (r *Rig) openDatabase(ctx context.Context) error {
 	if err := store.Migrate(ctx, r.databaseURL); err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	config, err := pgxpool.ParseConfig(r.databaseURL)
 	if err != nil {
@@ -43,7 +43,7 @@ func (r *Rig) openDatabase(ctx context.Context) error {
 		return fmt.Errorf("set the role's timeouts: %w", err)
 	}
 	_, err = store.EnsureInstallation(ctx, r.pool, 0)
-	return err //nolint:wrapcheck // says what it was doing
+	return err
 }
 
 // Connected counts the sessions that were connected at that time or later, and says when the first and the last of

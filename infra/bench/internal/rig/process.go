@@ -40,13 +40,13 @@ func (r *Rig) start(name string, environ []string, program string, args ...strin
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	defer func() { _ = log.Close() }()    // the process has its own handle
-	cmd := exec.Command(program, args...) //nolint:gosec,noctx // our own programs, which the rig ends
+	cmd := exec.Command(program, args...) //nolint:noctx // our own programs, which the rig ends
 	cmd.Env = append(inherited(r.options.Environ), environ...)
 	cmd.Stdout, cmd.Stderr = log, log
 	started := time.Now()
 	process, err := child.Start(cmd, syscall.SIGKILL)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // says what it was doing
+		return nil, err
 	}
 	return &Process{name: name, log: path, process: process, Started: started}, nil
 }
@@ -85,7 +85,7 @@ func (p *Process) stop(ctx context.Context) error {
 }
 
 func (p *Process) tail() string {
-	content, _ := os.ReadFile(p.log) //nolint:errcheck // it is for people only
+	content, _ := os.ReadFile(p.log)
 	return strings.TrimSpace(string(content[max(0, len(content)-logTail):]))
 }
 

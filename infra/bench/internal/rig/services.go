@@ -18,7 +18,7 @@ func (r *Rig) startRedis(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, port, _ := net.SplitHostPort(address) //nolint:errcheck // our own address
+	_, port, _ := net.SplitHostPort(address)
 	password := rand.Text()
 	r.redisURL = (&url.URL{Scheme: "redis", User: url.UserPassword("default", password), Host: address}).String()
 	ready := func(ctx context.Context) error { return dial(ctx, address) }
@@ -48,7 +48,7 @@ func (r *Rig) startSimulator(ctx context.Context) error {
 	r.onStop(func(context.Context) error { r.simulator.Close(); return nil })
 	ready := func(ctx context.Context) (err error) {
 		r.root, err = r.simulator.Root(ctx)
-		return err //nolint:wrapcheck // shown as it is
+		return err
 	}
 	err = r.run(ctx, "wasim", nil, ready, filepath.Join(r.options.Bin, "wasim"), "-listen", "127.0.0.1:0", "-control", address)
 	if err != nil {

@@ -9,6 +9,15 @@ import (
 	"context"
 )
 
+const await = `-- name: Await :exec
+SELECT queue_await($1)
+`
+
+func (q *Queries) Await(ctx context.Context, queue string) error {
+	_, err := q.db.Exec(ctx, await, queue)
+	return err
+}
+
 const deleteFIFO = `-- name: DeleteFIFO :many
 SELECT queue_delete_fifo($1, $2::bigint[], $3::integer[])::bigint AS stale
 `
