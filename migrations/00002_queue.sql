@@ -164,6 +164,8 @@ END $$;
 CREATE FUNCTION queue_delete_standard(q text, ids bigint[], counts integer[]) RETURNS SETOF bigint
 LANGUAGE plpgsql AS $$
 BEGIN
+    -- A delete that a crash of the server undoes is one more delivery, which consumers have to bear anyway.
+    PERFORM set_config('synchronous_commit', 'off', true);
     DELETE FROM queue_standard m USING unnest(ids, counts) AS h (id, receives)
     WHERE m.id = ANY (ids) AND m.id = h.id AND m.queue || '' = q AND m.receives = h.receives;
     RETURN QUERY SELECT m.id FROM queue_standard m WHERE m.id = ANY (ids);
@@ -331,6 +333,7 @@ DECLARE
     groups bigint[];
     moment timestamptz;
 BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
     PERFORM queue_will_announce(q);
     groups := queue_lock_groups(q, ids);
     moment := clock_timestamp();

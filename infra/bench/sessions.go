@@ -180,6 +180,9 @@ func (m *measurement) restart(ctx context.Context) (figures.Login, error) {
 	if err != nil {
 		return figures.Login{}, fmt.Errorf("log in again: %w", err)
 	}
+	if err := m.rig.AwaitHost(ctx); err != nil {
+		return figures.Login{}, err
+	}
 	cpu, err := machine.CPU(host.PID())
 	if err != nil {
 		return figures.Login{}, err

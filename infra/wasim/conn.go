@@ -120,25 +120,25 @@ func (c *conn) run() (err error) {
 func (c *conn) read() (*stanza.Node, error) {
 	frame, err := c.socket.ReadFrame()
 	if err != nil {
-		return nil, err //nolint:wrapcheck // It tells enough.
+		return nil, err
 	}
 	c.server.stats.frames.Add(1)
 	plain, err := c.in.Open(frame)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // It tells enough.
+		return nil, err
 	}
-	return stanza.Decode(plain) //nolint:wrapcheck // It tells enough.
+	return stanza.Decode(plain)
 }
 
 // drain reads what a client still sends to a connection that is over, so that closing the socket does not destroy the
 // last frames on their way to it.
 func (c *conn) drain() error {
 	if err := c.socket.SetReadDeadline(time.Now().Add(restartGrace + lingerTime)); err != nil {
-		return err //nolint:wrapcheck // It tells enough.
+		return err
 	}
 	for {
 		if _, err := c.socket.ReadFrame(); err != nil {
-			return err //nolint:wrapcheck // It tells enough.
+			return err
 		}
 	}
 }
@@ -251,7 +251,7 @@ func (c *conn) reset() {
 // How long a client may take to act on the last stanza before the server closes. Clients that are told to connect again
 // close by themselves; all others wait for the server, but drop what they have not handled yet once it closes.
 const (
-	closeGrace   = 500 * time.Millisecond
+	closeGrace   = time.Second
 	restartGrace = 5 * time.Second
 )
 

@@ -131,7 +131,7 @@ func (s *Server) takeBundle(sh *shipment, account *roster.Account, device uint16
 	}
 	found, err := account.Device(device)
 	if err != nil {
-		return keyBundle{}, err //nolint:wrapcheck // It tells enough.
+		return keyBundle{}, err
 	}
 	bundle := keyBundle{Published: found.Keys.Published()}
 	taken, pending := found.Keys.Take(s.ledger)
@@ -142,7 +142,7 @@ func (s *Server) takeBundle(sh *shipment, account *roster.Account, device uint16
 		s.tell(sh, found, lowPreKeys(taken.Left))
 	}
 	if err := pending.Wait(); err != nil {
-		return keyBundle{}, err //nolint:wrapcheck // It tells enough.
+		return keyBundle{}, err
 	}
 	return bundle, nil
 }

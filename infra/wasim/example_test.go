@@ -3,7 +3,6 @@ package wasim_test
 import (
 	"context"
 	"fmt"
-	"log"
 
 	"wafleet/infra/wasim"
 )
@@ -13,12 +12,12 @@ func Example() {
 	ctx := context.Background()
 	server, err := wasim.New(wasim.Options{})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	if err := server.Start(ctx); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
-	defer server.Stop(ctx)
+	defer func() { _ = server.Stop(ctx) }()
 
 	off := false
 	_, _ = server.AddPhone(ctx, wasim.NewPhone{Phone: "79001234567", Name: "Anna"})

@@ -9,7 +9,6 @@ import (
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types/events"
-	"google.golang.org/protobuf/proto"
 
 	"wafleet/infra/wasim"
 )
@@ -110,7 +109,7 @@ func TestDeafConnection(t *testing.T) {
 	b.fault(t, wasim.Fault{Kind: wasim.Deaf, Phone: anna})
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	_, err := company.SendMessage(ctx, user(boris), &waE2E.Message{Conversation: proto.String("lost")})
+	_, err := company.SendMessage(ctx, user(boris), &waE2E.Message{Conversation: new("lost")})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.True(t, company.IsConnected())
 	_, err = b.SendText(t.Context(), boris, anna, "later")
@@ -135,7 +134,7 @@ func TestAcks(t *testing.T) {
 	t.Parallel()
 	send := func(t *testing.T, company *client, text string, timeout time.Duration) error {
 		t.Helper()
-		_, err := company.SendMessage(t.Context(), user(boris), &waE2E.Message{Conversation: proto.String(text)},
+		_, err := company.SendMessage(t.Context(), user(boris), &waE2E.Message{Conversation: new(text)},
 			whatsmeow.SendRequestExtra{Timeout: timeout})
 		return err
 	}

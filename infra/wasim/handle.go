@@ -1,6 +1,7 @@
 package wasim
 
 import (
+	"maps"
 	"time"
 
 	"wafleet/infra/wasim/internal/ledger"
@@ -15,9 +16,8 @@ func (s *Server) handle(c *conn, node stanza.Node) {
 		s.handleIQ(c, node)
 		return
 	}
-	if c.device == nil { // Nothing else makes sense before the pairing; acks of notifications are welcome.
-		// Baileys tells its presence while it pairs by code; WhatsApp ignores that.
-		if node.Tag != "ack" && node.Tag != "presence" {
+	if c.device == nil && node.Tag != "presence" && node.Tag != "ib" { // Baileys sends these while it pairs.
+		if node.Tag != "ack" { // Of a notification about the pairing.
 			s.unhandled(c, node.Tag+" before login")
 		}
 		return
@@ -55,9 +55,7 @@ func ack(node stanza.Node, more stanza.Attrs) stanza.Node {
 	if participant := stanza.Str(node, "participant"); participant != "" {
 		attrs["participant"] = node.Attrs["participant"]
 	}
-	for key, value := range more {
-		attrs[key] = value
-	}
+	maps.Copy(attrs, more)
 	return stanza.New("ack", attrs)
 }
 
@@ -80,7 +78,7 @@ func (sh *shipment) put(box *mailbox.Box, node stanza.Node) error {
 	}
 	item, err := box.Put(&sh.batch, key, node)
 	if err != nil {
-		return err //nolint:wrapcheck // It tells enough.
+		return err
 	}
 	sh.mail = append(sh.mail, parcel{box, item})
 	return nil
@@ -96,7 +94,7 @@ func (s *Server) commit(sh *shipment, acknowledge func()) error {
 func (s *Server) dispatch(sh *shipment, pending ledger.Pending, acknowledge func()) error {
 	if err := pending.Wait(); err != nil {
 		s.log.ErrorContext(s.ctx, "state is not kept", "error", err)
-		return err //nolint:wrapcheck // It tells enough.
+		return err
 	}
 	if acknowledge != nil {
 		acknowledge()
@@ -123,14 +121,17 @@ func originOfPhone(account *roster.Account, lid bool) origin {
 	return origin{account: account, peer: roster.PeerName(account.Number, 0), lid: lid}
 }
 
-// attrs tell who sends a stanza, by both addresses.
+// attrs tell who sends a stanza: the device by the address of the chat, the account also by the other one.
 func (o origin) attrs() stanza.Attrs {
 	pn, lid := o.account.JID(), o.account.LIDJID()
-	pn.Device, lid.Device = o.device, o.device
 	if o.lid {
-		return stanza.Attrs{"from": lid, "sender_pn": pn, "addressing_mode": "lid"}
+		from := lid
+		from.Device = o.device
+		return stanza.Attrs{"from": from, "sender_pn": pn, "addressing_mode": "lid"}
 	}
-	return stanza.Attrs{"from": pn, "sender_lid": lid}
+	from := pn
+	from.Device = o.device
+	return stanza.Attrs{"from": from, "sender_lid": lid}
 }
 
 // handleAck takes an acknowledged stanza out of the device's mailbox.

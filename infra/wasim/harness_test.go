@@ -18,7 +18,6 @@ import (
 	"go.mau.fi/whatsmeow/types/events"
 	waLog "go.mau.fi/whatsmeow/util/log"
 	"go.uber.org/goleak"
-	"google.golang.org/protobuf/proto"
 
 	"wafleet/infra/wasim"
 	"wafleet/infra/wasim/wasimclient"
@@ -242,7 +241,7 @@ func (c *client) login(t testing.TB) {
 // resend sends a text under a given id.
 func resend(t testing.TB, c *client, id, text string) {
 	t.Helper()
-	_, err := c.SendMessage(t.Context(), user(boris), &waE2E.Message{Conversation: proto.String(text)},
+	_, err := c.SendMessage(t.Context(), user(boris), &waE2E.Message{Conversation: new(text)},
 		whatsmeow.SendRequestExtra{ID: id})
 	require.NoError(t, err, "a duplicate is acknowledged like any other")
 }
@@ -250,7 +249,7 @@ func resend(t testing.TB, c *client, id, text string) {
 // text sends a text and returns its id.
 func (c *client) text(t testing.TB, number, text string) string {
 	t.Helper()
-	response, err := c.SendMessage(t.Context(), user(number), &waE2E.Message{Conversation: proto.String(text)})
+	response, err := c.SendMessage(t.Context(), user(number), &waE2E.Message{Conversation: new(text)})
 	require.NoError(t, err)
 	return response.ID
 }

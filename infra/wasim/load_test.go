@@ -98,15 +98,16 @@ func TestManyConnections(t *testing.T) { //nolint:paralleltest // Alone, or othe
 	server := p.root(t)
 	each(t, connections, func(ctx context.Context, i int) error {
 		number := strconv.Itoa(79100000000 + i)
-		p.call(t, http.MethodPost, "/phones", fmt.Sprintf(`{"phone":%q}`, number), nil)
 		client, err := lightclient.New(server)
 		if err != nil {
 			return err
 		}
+		if err := p.request(ctx, http.MethodPost, "/phones", fmt.Sprintf(`{"phone":%q}`, number), nil); err != nil {
+			return err
+		}
 		clients[i] = client
 		return client.Pair(ctx, func(qr string) error {
-			p.call(t, http.MethodPost, "/phones/"+number+"/scan", fmt.Sprintf(`{"qr":%q}`, qr), nil)
-			return nil
+			return p.request(ctx, http.MethodPost, "/phones/"+number+"/scan", fmt.Sprintf(`{"qr":%q}`, qr), nil)
 		})
 	})
 	p.kill()

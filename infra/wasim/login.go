@@ -21,11 +21,11 @@ var errRefused = errors.New("refused")
 func (c *conn) begin() error {
 	options := c.server.options
 	if err := c.socket.SetReadDeadline(c.since.Add(options.HandshakeTimeout)); err != nil {
-		return err //nolint:wrapcheck // It tells enough.
+		return err
 	}
 	c.socket.Limit(handshakeFrame)
 	if _, err := c.socket.ReadPrologue(); err != nil {
-		return err //nolint:wrapcheck // It tells enough.
+		return err
 	}
 	peer, err := c.server.identity.Accept(c.socket, wire.Prologue)
 	if err != nil {
@@ -50,7 +50,7 @@ func (c *conn) begin() error {
 // login lets a companion in that is linked and holds its key.
 func (s *Server) login(c *conn, peer *noise.Peer) error {
 	number := strconv.FormatUint(peer.Payload.GetUsername(), 10)
-	id := uint16(min(peer.Payload.GetDevice(), 1<<16-1)) //nolint:gosec // Bounded.
+	id := uint16(min(peer.Payload.GetDevice(), 1<<16-1))
 	account, err := s.roster.Account(number)
 	if err != nil {
 		return c.refuse(failure(401))
@@ -101,7 +101,7 @@ func (s *Server) loginFault(target fault.Target) (stanza.Node, bool) {
 		if !hit {
 			continue
 		}
-		switch kind { //nolint:exhaustive // The others do not refuse a login.
+		switch kind {
 		case fault.TempBan402:
 			node := failure(402)
 			node.Attrs["code"] = 101

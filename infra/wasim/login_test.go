@@ -1,6 +1,7 @@
 package wasim_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -117,4 +118,52 @@ func TestStatsCountLogins(t *testing.T) {
 	c.Disconnect()
 	require.Eventually(t, func() bool { return b.Stats().Connections.Open == 0 }, patience, time.Millisecond)
 	require.Zero(t, b.Stats().ByAccount[anna].Connections)
+}
+
+func TestSilentConnectionIsClosed(t *testing.T) {
+	t.Parallel()
+	b := start(t, wasim.Options{IdleTimeout: 100 * time.Millisecond})
+	b.phone(t, anna, "Anna")
+	c := b.lightPair(t, anna)
+	require.NoError(t, c.Login(t.Context()))
+	closes(t, c)
+	require.Eventually(t, func() bool { return b.Stats().Connections.Open == 0 }, patience, time.Millisecond)
+}
+
+func TestPresenceWhilePairing(t *testing.T) {
+	t.Parallel()
+	b := start(t, wasim.Options{})
+	c, _ := b.shown(t)
+	for _, tag := range []string{"presence", "ib", "ack"} {
+		require.NoError(t, c.DangerousInternals().SendNode(t.Context(), binary.Node{Tag: tag, Attrs: binary.Attrs{"name": "~"}}))
+	}
+	_, err := c.DangerousInternals().SendIQ(t.Context(), whatsmeow.DangerousInfoQuery{Namespace: "w:p", Type: "get", To: types.ServerJID})
+	require.NoError(t, err)
+	b.noneUnhandled(t)
+	_, err = c.DangerousInternals().SendIQ(t.Context(), whatsmeow.DangerousInfoQuery{Namespace: "encrypt", Type: "get", To: types.ServerJID})
+	require.Error(t, err, "only for those who are logged in")
+}
+
+// TestOneConnectionDoesNotHoldUpAnother floods a companion that reads nothing, while others go on.
+func TestOneConnectionDoesNotHoldUpAnother(t *testing.T) {
+	t.Parallel()
+	b := start(t, wasim.Options{WriteTimeout: 200 * time.Millisecond})
+	b.phone(t, anna, "Anna")
+	b.phone(t, boris, "Boris")
+	company := b.pair(t, anna)
+	stuck := b.lightPair(t, boris)
+	require.NoError(t, stuck.Login(t.Context()))
+	sent := 0
+	require.Eventually(t, func() bool { // Until the buffers of both sockets are full.
+		_, err := b.SendText(t.Context(), boris, anna, strings.Repeat("x", 200_000))
+		require.NoError(t, err)
+		sent++
+		phone, err := b.Phone(boris)
+		require.NoError(t, err)
+		return !phone.Companions[0].Connected
+	}, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return count[*events.Message](company, nil) == sent }, patience, time.Millisecond)
+	phone, err := b.Phone(boris)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, phone.Companions[0].Waiting, sent, "what the stuck one has not read still waits for it")
 }

@@ -10,7 +10,6 @@ import (
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types/events"
-	"google.golang.org/protobuf/proto"
 
 	"wafleet/infra/wasim"
 )
@@ -28,8 +27,8 @@ func hashOf(file []byte) string {
 func imageMessage(up whatsmeow.UploadResponse) *waE2E.Message {
 	return &waE2E.Message{ImageMessage: &waE2E.ImageMessage{
 		URL: &up.URL, DirectPath: &up.DirectPath, MediaKey: up.MediaKey, FileEncSHA256: up.FileEncSHA256,
-		FileSHA256: up.FileSHA256, FileLength: &up.FileLength, Mimetype: proto.String("image/png"),
-		Caption: proto.String("look"),
+		FileSHA256: up.FileSHA256, FileLength: &up.FileLength, Mimetype: new("image/png"),
+		Caption: new("look"),
 	}}
 }
 
@@ -76,7 +75,7 @@ func TestMediaSurvivesARestart(t *testing.T) {
 		To: anna, Content: wasim.Content{Type: wasim.Image}, Media: picture(1000),
 	})
 	require.NoError(t, err)
-	b = b.restart(t)
+	b.restart(t)
 	company.login(t)
 	came := await[*events.Message](t, company, nil)
 	got, err := company.DownloadAny(t.Context(), came.Message)

@@ -172,7 +172,7 @@ func mailboxOf(account *roster.Account, device uint16) (*mailbox.Box, error) {
 	}
 	found, err := account.Device(device)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // It tells enough.
+		return nil, err
 	}
 	return found.Box, nil
 }

@@ -9,7 +9,6 @@ import (
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
-	"google.golang.org/protobuf/proto"
 
 	"wafleet/infra/wasim"
 )
@@ -176,6 +175,6 @@ func TestMessageToNobody(t *testing.T) {
 	b := start(t, wasim.Options{})
 	b.phone(t, anna, "Anna")
 	company := b.pair(t, anna)
-	_, err := company.SendMessage(t.Context(), user("79990000000"), &waE2E.Message{Conversation: proto.String("?")})
+	_, err := company.SendMessage(t.Context(), user("79990000000"), &waE2E.Message{Conversation: new("?")})
 	require.ErrorIs(t, err, whatsmeow.ErrServerReturnedError)
 }

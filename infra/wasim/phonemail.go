@@ -118,7 +118,7 @@ func (s *Server) keepAgain(account *roster.Account, sh *shipment, sender *roster
 }
 
 func (s *Server) newRow(account, sender *roster.Account, node stanza.Node) Message {
-	seconds, _ := strconv.ParseInt(stanza.Str(node, "t"), 10, 64) //nolint:errcheck // Our own stanza.
+	seconds, _ := strconv.ParseInt(stanza.Str(node, "t"), 10, 64)
 	row := Message{
 		ID: stanza.Str(node, "id"), From: sender.Number, FromDevice: stanza.JID(node, "from").Device,
 		To: account.Number, FromMe: sender == account, Timestamp: seconds * 1000, ReceivedAt: receivedAt(),

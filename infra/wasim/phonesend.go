@@ -196,7 +196,7 @@ func copyFor(l letter, built *waE2E.Message) ([]byte, error) {
 	}
 	copied, err := proto.Marshal(&waE2E.Message{
 		DeviceSentMessage: &waE2E.DeviceSentMessage{
-			DestinationJID: proto.String(chat.String()), Message: built,
+			DestinationJID: new(chat.String()), Message: built,
 		},
 		MessageContextInfo: built.GetMessageContextInfo(),
 	})

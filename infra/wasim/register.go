@@ -82,7 +82,10 @@ func newRegistration(s *Server, peer *noise.Peer) (*registration, error) {
 		value []byte
 		size  int
 	}{
-		{data.GetERegid(), 4}, {data.GetEIdent(), 32}, {data.GetESkeyID(), 3}, {data.GetESkeyVal(), 32},
+		{data.GetERegid(), 4},
+		{data.GetEIdent(), 32},
+		{data.GetESkeyID(), 3},
+		{data.GetESkeyVal(), 32},
 		{data.GetESkeySig(), 64},
 	} {
 		if len(field.value) != field.size {

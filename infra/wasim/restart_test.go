@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -103,10 +104,10 @@ func runServer(dir string) {
 		err = server.Start(context.Background())
 	}
 	if err != nil {
-		fmt.Println("error:", err)
+		_, _ = fmt.Fprintln(os.Stdout, "error:", err)
 		os.Exit(1)
 	}
-	fmt.Println(server.Endpoint(), server.ControlURL())
+	_, _ = fmt.Fprintln(os.Stdout, server.Endpoint(), server.ControlURL())
 	select {}
 }
 
@@ -119,7 +120,7 @@ type process struct {
 
 func startProcess(t testing.TB, dir, listen string) *process {
 	t.Helper()
-	p := &process{Cmd: exec.CommandContext(context.Background(), os.Args[0])} //nolint:gosec // This very program.
+	p := &process{Cmd: exec.CommandContext(context.Background(), os.Args[0])}
 	p.Env = append(os.Environ(), serverVariable+"="+dir, "WASIM_TEST_LISTEN="+listen)
 	p.Stderr = os.Stderr
 	out, err := p.StdoutPipe()
@@ -141,15 +142,27 @@ func (p *process) kill() {
 
 func (p *process) call(t testing.TB, method, path, body string, into any) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, p.control+path, strings.NewReader(body))
-	require.NoError(t, err)
-	response, err := http.DefaultClient.Do(request)
-	require.NoError(t, err)
-	defer response.Body.Close()
-	require.Less(t, response.StatusCode, 300, path)
-	if into != nil {
-		require.NoError(t, json.NewDecoder(response.Body).Decode(into))
+	require.NoError(t, p.request(t.Context(), method, path, body, into))
+}
+
+func (p *process) request(ctx context.Context, method, path, body string, into any) error {
+	request, err := http.NewRequestWithContext(ctx, method, p.control+path, strings.NewReader(body))
+	if err != nil {
+		return err
 	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode >= http.StatusMultipleChoices {
+		answer, _ := io.ReadAll(response.Body)
+		return fmt.Errorf("%s %s: %s: %s", method, path, response.Status, answer)
+	}
+	if into == nil {
+		return nil
+	}
+	return json.NewDecoder(response.Body).Decode(into)
 }
 
 // pairAt links a whatsmeow client to a phone of the process.

@@ -56,7 +56,7 @@ func TestStartFailsWhole(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // A test.
 	require.NoError(t, err)
-	defer taken.Close()
+	t.Cleanup(func() { _ = taken.Close() })
 	for _, options := range []wasim.Options{
 		{Listen: taken.Addr().String()},
 		{Control: taken.Addr().String()},

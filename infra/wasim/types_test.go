@@ -7,7 +7,6 @@ import (
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
-	"google.golang.org/protobuf/proto"
 
 	"wafleet/infra/wasim"
 )
@@ -75,7 +74,7 @@ func TestPhoneReadsWhatClientsBuild(t *testing.T) {
 	}{
 		{company.BuildReaction(chat, chat, theirs, "❤"), wasim.Content{Type: wasim.Reaction, Text: "❤", Target: theirs}},
 		{
-			company.BuildEdit(chat, mine, &waE2E.Message{Conversation: proto.String("new")}),
+			company.BuildEdit(chat, mine, &waE2E.Message{Conversation: new("new")}),
 			wasim.Content{Type: wasim.Edit, Text: "new", Target: mine},
 		},
 		{company.BuildRevoke(chat, types.EmptyJID, mine), wasim.Content{Type: wasim.Revoke, Target: mine}},
@@ -85,7 +84,7 @@ func TestPhoneReadsWhatClientsBuild(t *testing.T) {
 		},
 		{
 			&waE2E.Message{EphemeralMessage: &waE2E.FutureProofMessage{
-				Message: &waE2E.Message{Conversation: proto.String("secret")},
+				Message: &waE2E.Message{Conversation: new("secret")},
 			}},
 			wasim.Content{Type: wasim.Text, Text: "secret"},
 		},
@@ -105,7 +104,7 @@ func TestMessagesByHiddenID(t *testing.T) {
 	b.phone(t, boris, "Boris")
 	company := b.pair(t, anna)
 	lid := types.NewJID(lidOf(t, b, boris), types.HiddenUserServer)
-	_, err := company.SendMessage(t.Context(), lid, &waE2E.Message{Conversation: proto.String("to a hidden id")})
+	_, err := company.SendMessage(t.Context(), lid, &waE2E.Message{Conversation: new("to a hidden id")})
 	require.NoError(t, err)
 	row := b.awaitText(t, boris, "to a hidden id")
 	require.Equal(t, anna, row.From)
@@ -116,7 +115,7 @@ func TestMessagesByHiddenID(t *testing.T) {
 	require.NoError(t, err)
 	came := awaitIncoming(t, company, "and back")
 	require.Equal(t, lid, came.Info.Sender)
-	require.Equal(t, boris, came.Info.SenderAlt.User)
+	require.Equal(t, user(boris), came.Info.SenderAlt)
 	require.Zero(t, b.Stats().Undecryptable)
 	b.noneUnhandled(t)
 }

@@ -173,7 +173,7 @@ func (c *conn) writeBatch(batch []outgoing) error {
 	if cap(frames) <= maxPooled {
 		*buffer = frames
 	}
-	return c.socket.Send(frames) //nolint:wrapcheck // It tells enough.
+	return c.socket.Send(frames)
 }
 
 // maxPooled keeps the buffer of one huge batch from living on.

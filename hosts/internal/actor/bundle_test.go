@@ -3,8 +3,10 @@ package actor_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,12 +36,30 @@ const (
 // bundle is one host with one company.
 type bundle struct {
 	*script
-	store *store.Store
-	vault *vault.Vault
-	board *rpc.Board
-	fence store.Fence
-	fleet *actor.Fleet
-	sends int
+	store    *store.Store
+	vault    *vault.Vault
+	keys     *keyService // the hosts': their vault is another one than the test's
+	board    *rpc.Board
+	fence    store.Fence
+	fleet    *actor.Fleet
+	registry *prometheus.Registry // of the latest host
+	sends    int
+}
+
+// keyService is what hosts unwrap their companies' keys with. It can be away.
+type keyService struct {
+	vault.Wrapper
+	away  atomic.Bool
+	asked atomic.Int32
+	vault *vault.Vault // of the hosts
+}
+
+func (k *keyService) Unwrap(ctx context.Context, companyID string, wrapped []byte) ([]byte, error) {
+	k.asked.Add(1)
+	if k.away.Load() {
+		return nil, errors.New("key service is away")
+	}
+	return k.Wrapper.Unwrap(ctx, companyID, wrapped)
 }
 
 // quick makes what takes seconds in production take milliseconds.
@@ -57,43 +77,63 @@ func setup(t *testing.T, cfg actor.Config) *bundle {
 	client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
 	t.Cleanup(func() { _ = client.Close() })
 	b := &bundle{script: newScript(), store: store.New(pool, v), vault: v, board: rpc.NewBoard(client)}
+	b.keys = &keyService{Wrapper: local}
+	b.keys.vault = vault.New(b.keys, store.NewKeyring(pool))
 
 	_, err = store.EnsureInstallation(t.Context(), pool, 8)
 	require.NoError(t, err)
-	_, err = b.store.CreateCompany(t.Context(), store.NewCompany{CompanyID: company, Shard: shardNo, PerMinute: 30, RateMax: 30})
-	require.NoError(t, err)
+	b.create(t, company, shardNo)
 	b.own(t, cfg)
 	return b
+}
+
+func (b *bundle) create(t *testing.T, companyID string, shard int) {
+	t.Helper()
+	_, err := b.store.CreateCompany(t.Context(), store.NewCompany{CompanyID: companyID, Shard: shard, PerMinute: 30, RateMax: 30})
+	require.NoError(t, err)
 }
 
 // own takes the shard's lease for a new host.
 func (b *bundle) own(t *testing.T, cfg actor.Config) {
 	t.Helper()
-	var term uuid.UUID
-	err := b.store.Pool().QueryRow(t.Context(), `UPDATE shard_lease SET host_id = $2, term = gen_random_uuid(), epoch = epoch + 1,
-		expires_at = now() + interval '1 hour' WHERE shard = $1 RETURNING term`, shardNo, t.Name()).Scan(&term)
-	require.NoError(t, err)
-	b.fence = store.Fence{Shard: shardNo, Term: term, HostID: "host-" + term.String()[:4]}
+	b.registry = prometheus.NewRegistry()
 	b.fleet = actor.NewFleet(actor.Deps{
-		Store: b.store, Vault: b.vault, Dialer: b.script, Board: b.board,
-		Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
+		Store: store.New(b.store.Pool(), b.keys.vault), Vault: b.keys.vault, Dialer: b.script, Board: b.board,
+		Registry: b.registry, Logger: slog.New(slog.DiscardHandler),
 	}, cfg)
 	require.NoError(t, b.fleet.Start(t.Context()))
+	b.fence = b.lease(t, shardNo)
 	require.NoError(t, b.fleet.OpenShard(t.Context(), b.fence))
 	fleet := b.fleet
 	t.Cleanup(func() { _ = fleet.Stop(context.Background()) })
 }
 
+// lease takes a shard's lease from whoever has it.
+func (b *bundle) lease(t *testing.T, shard int) store.Fence {
+	t.Helper()
+	var term uuid.UUID
+	err := b.store.Pool().QueryRow(t.Context(), `UPDATE shard_lease SET host_id = $2, term = gen_random_uuid(), epoch = epoch + 1,
+		expires_at = now() + interval '1 hour' WHERE shard = $1 RETURNING term`, shard, t.Name()).Scan(&term)
+	require.NoError(t, err)
+	return store.Fence{Shard: shard, Term: term, HostID: "host-" + term.String()[:4]}
+}
+
 // want declares a desired state, as the API does.
 func (b *bundle) want(t *testing.T, desired session.Desired, change ...func(p *db.SetDesiredParams)) {
 	t.Helper()
-	p := db.SetDesiredParams{CompanyID: company, DesiredState: string(desired)}
+	b.declare(t, company, desired, change...)
+	b.fleet.Reconcile(t.Context(), company)
+}
+
+// declare is want without the nudge, which may get lost.
+func (b *bundle) declare(t *testing.T, companyID string, desired session.Desired, change ...func(p *db.SetDesiredParams)) {
+	t.Helper()
+	p := db.SetDesiredParams{CompanyID: companyID, DesiredState: string(desired)}
 	for _, c := range change {
 		c(&p)
 	}
 	_, err := b.store.Queries().SetDesired(t.Context(), b.store.Pool(), p)
 	require.NoError(t, err)
-	b.fleet.Reconcile(t.Context(), company)
 }
 
 // online pairs the company and logs it in.
@@ -122,9 +162,45 @@ func lost() actor.Signal {
 
 func (b *bundle) session(t *testing.T) db.WhatsappSession {
 	t.Helper()
-	row, err := b.store.Queries().GetSession(t.Context(), b.store.Pool(), company)
+	return b.sessionOf(t, company)
+}
+
+func (b *bundle) sessionOf(t *testing.T, companyID string) db.WhatsappSession {
+	t.Helper()
+	row, err := b.store.Queries().GetSession(t.Context(), b.store.Pool(), companyID)
 	require.NoError(t, err)
 	return row
+}
+
+// stored counts the sessions in Postgres by state, leaving out states that none is in.
+func (b *bundle) stored(t *testing.T) map[string]int {
+	t.Helper()
+	rows, err := b.store.Queries().CountSessions(t.Context(), b.store.Pool(), nil)
+	require.NoError(t, err)
+	counts := make(map[string]int)
+	for _, row := range rows {
+		counts[row.State] = int(row.Sessions)
+	}
+	return counts
+}
+
+// seen counts the sessions as the actors see them: the gauge of the latest host.
+func (b *bundle) seen(t *testing.T) map[string]int {
+	t.Helper()
+	families, err := b.registry.Gather()
+	require.NoError(t, err)
+	counts := make(map[string]int)
+	for _, family := range families {
+		if family.GetName() != "wafleet_sessions" {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			if n := int(m.GetGauge().GetValue()); n != 0 {
+				counts[m.GetLabel()[0].GetValue()] = n
+			}
+		}
+	}
+	return counts
 }
 
 func (b *bundle) awaitState(t *testing.T, want session.State) db.WhatsappSession {
@@ -140,22 +216,36 @@ func (b *bundle) awaitState(t *testing.T, want session.State) db.WhatsappSession
 // accept writes a send into the outbox, as API and ingester do, and returns its id.
 func (b *bundle) accept(t *testing.T, phone, text string) string {
 	t.Helper()
-	b.sends++
-	id := fmt.Sprintf("3EB0%018d", b.sends)
+	id := b.newID()
 	b.queue(t, id, phone, text)
 	b.fleet.Kick(company)
 	return id
 }
 
+func (b *bundle) newID() string {
+	b.sends++
+	return fmt.Sprintf("3EB0%018d", b.sends)
+}
+
+// queue is accept without the kick.
 func (b *bundle) queue(t *testing.T, id, phone, text string) {
+	t.Helper()
+	b.queueFor(t, company, id, phone, text)
+}
+
+func (b *bundle) queueFor(t *testing.T, company, id, phone, text string, change ...func(p *db.AcceptMessageParams)) {
 	t.Helper()
 	ctx, q, pool := t.Context(), b.store.Queries(), b.store.Pool()
 	content := message.Content{Kind: message.Text, Text: text}
 	hash, err := content.Hash(phone, nil)
 	require.NoError(t, err)
-	_, err = q.AcceptMessage(ctx, pool, db.AcceptMessageParams{
+	p := db.AcceptMessageParams{
 		CompanyID: company, Phone: phone, MessageID: id, Shard: shardNo, Kind: string(message.Text), Chat: phone, BodyHash: hash,
-	})
+	}
+	for _, c := range change {
+		c(&p)
+	}
+	_, err = q.AcceptMessage(ctx, pool, p)
 	require.NoError(t, err)
 	plain, err := content.Encode()
 	require.NoError(t, err)

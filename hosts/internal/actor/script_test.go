@@ -3,6 +3,9 @@ package actor_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"hash/fnv"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -26,25 +29,43 @@ type script struct {
 	// OpenErr fails Open.
 	OpenErr error
 
-	mu     sync.Mutex
-	opened []string // jids
-	conns  chan *conn
-	sent   []actor.Outgoing
-	frames chan actor.Outgoing
+	// Obliging makes every connection pair or log in by itself, as with a user who is quick.
+	Obliging bool
+
+	mu      sync.Mutex
+	opened  []string // jids
+	conns   chan *conn
+	sent    []actor.Outgoing
+	frames  chan actor.Outgoing
+	dials   map[string]int   // attempts to connect, by company
+	sockets map[string]int   // open now, by company
+	broken  []string         // promises that the actors broke
+	latest  map[string]*conn // by company
 }
 
 func newScript() *script {
-	return &script{conns: make(chan *conn, 64), frames: make(chan actor.Outgoing, 4096)}
+	return &script{
+		conns: make(chan *conn, 4096), frames: make(chan actor.Outgoing, 4096),
+		dials: make(map[string]int), sockets: make(map[string]int), latest: make(map[string]*conn),
+	}
 }
 
-func (s *script) Open(_ context.Context, _, jid string, h actor.Handlers) (actor.Conn, error) {
+func (s *script) Open(_ context.Context, companyID, jid string, h actor.Handlers) (actor.Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.OpenErr != nil {
 		return nil, s.OpenErr
 	}
 	s.opened = append(s.opened, jid)
-	return &conn{Handlers: h, script: s}, nil
+	c := &conn{Handlers: h, script: s, companyID: companyID, jid: jid}
+	c.Handlers.Signal = func(signal actor.Signal) {
+		if signal.Then == actor.Drain {
+			c.logIn()
+		}
+		h.Signal(signal)
+	}
+	s.latest[companyID] = c
+	return c, nil
 }
 
 func (s *script) Build(c message.Content) ([]byte, error) { return []byte("wire:" + c.Text), nil }
@@ -77,6 +98,34 @@ func (s *script) AwaitFrames(t *testing.T, n int) []actor.Outgoing {
 	return frames
 }
 
+// Dials is how often a company's connection was dialled.
+func (s *script) Dials(companyID string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dials[companyID]
+}
+
+// Sockets is how many sockets are open in all.
+func (s *script) Sockets() (open int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.sockets {
+		open += n
+	}
+	return open
+}
+
+// Broken lists the promises that were broken: two sockets of one company, a frame before the login.
+func (s *script) Broken() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.broken)
+}
+
+func (s *script) breaks(promise, companyID string) {
+	s.broken = append(s.broken, promise+": "+companyID)
+}
+
 func (s *script) set(change func(s *script)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,18 +135,21 @@ func (s *script) set(change func(s *script)) {
 // conn is one connection; the embedded handlers let a test speak for WhatsApp.
 type conn struct {
 	actor.Handlers
-	script *script
+	script    *script
+	companyID string
 
-	mu     sync.Mutex
-	open   bool
-	closed int
+	mu       sync.Mutex
+	jid      string
+	open     bool
+	loggedIn bool
 }
 
 var errOffline = errors.New("offline")
 
-func (c *conn) Connect(context.Context) error {
+func (c *conn) Connect(ctx context.Context) error {
 	c.script.mu.Lock()
-	connectErr := c.script.ConnectErr
+	c.script.dials[c.companyID]++
+	connectErr, obliging := c.script.ConnectErr, c.script.Obliging
 	c.script.mu.Unlock()
 	if connectErr != nil {
 		if err := connectErr(); err != nil {
@@ -105,17 +157,75 @@ func (c *conn) Connect(context.Context) error {
 		}
 	}
 	c.mu.Lock()
-	c.open = true
+	if !c.open {
+		c.count(+1)
+	}
+	c.open, c.loggedIn = true, false
+	jid := c.jid
 	c.mu.Unlock()
 	c.script.conns <- c
+	if obliging {
+		c.oblige(ctx, jid)
+	}
 	return nil
+}
+
+// oblige does what a phone and its user do: a known device is let in, a new one is linked.
+func (c *conn) oblige(ctx context.Context, jid string) {
+	if jid != "" {
+		s := connected()
+		s.JID, s.LID = jid, ""
+		c.Signal(s)
+		c.Signal(actor.Signal{Then: actor.Settle})
+		return
+	}
+	c.Signal(actor.Signal{Then: actor.ShowQR, Codes: []string{"qr"}})
+	jid = jidOf(c.companyID)
+	if c.Bind(ctx, jid, "") != nil {
+		return
+	}
+	c.mu.Lock()
+	c.jid = jid
+	c.mu.Unlock()
+	c.Signal(actor.Signal{JID: jid})
+	c.Signal(actor.Signal{Then: actor.Redial})
+}
+
+// jidOf is a device of a company's own number.
+func jidOf(companyID string) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(companyID))
+	return fmt.Sprintf("7%010d:3@s.whatsapp.net", h.Sum32())
 }
 
 func (c *conn) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.open = false
-	c.closed++
+	if c.open {
+		c.count(-1)
+	}
+	c.open, c.loggedIn = false, false
+}
+
+func (c *conn) isOpen() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open
+}
+
+func (c *conn) logIn() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.loggedIn = c.open
+}
+
+// count needs mu.
+func (c *conn) count(by int) {
+	c.script.mu.Lock()
+	defer c.script.mu.Unlock()
+	if c.script.sockets[c.companyID] += by; c.script.sockets[c.companyID] > 1 {
+		c.script.breaks("one socket at a time", c.companyID)
+	}
 }
 
 func (c *conn) RequestPairingCode(_ context.Context, phone string) (string, error) {
@@ -127,8 +237,11 @@ func (c *conn) RequestPairingCode(_ context.Context, phone string) (string, erro
 
 func (c *conn) Send(_ context.Context, m actor.Outgoing) error {
 	c.mu.Lock()
-	open := c.open
+	open, loggedIn := c.open, c.loggedIn
 	c.mu.Unlock()
+	if open && !loggedIn {
+		c.script.set(func(s *script) { s.breaks("sends only while online", c.companyID) })
+	}
 	if !open {
 		return &actor.SendError{Outcome: actor.NotWritten, Reason: "connection_lost", Err: errOffline}
 	}

@@ -59,11 +59,7 @@ func TestTheRestartThatOvertakesThePairing(t *testing.T) {
 	require.NoError(t, c.Bind(t.Context(), ownJID, "1001@lid"))
 	c.Signal(actor.Signal{Then: actor.Redial})
 	c.Signal(actor.Signal{}) // one more through the mailbox, so that the restart is behind us
-	require.Never(t, func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return !c.open
-	}, 50*time.Millisecond, 5*time.Millisecond, "the socket stays open until the pairing is confirmed")
+	require.Never(t, func() bool { return !c.isOpen() }, 50*time.Millisecond, 5*time.Millisecond, "the socket stays open until the pairing is confirmed")
 	c.Signal(actor.Signal{JID: ownJID, LID: "1001@lid"})
 	b.AwaitDial(t).Signal(connected())
 	b.awaitState(t, session.Connected)
@@ -198,11 +194,7 @@ func TestStopAndStartAgain(t *testing.T) {
 	c := b.online(t)
 	b.want(t, session.DesiredStopped)
 	b.awaitState(t, session.Stopped)
-	require.Eventually(t, func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return !c.open
-	}, await, time.Millisecond)
+	require.Eventually(t, func() bool { return !c.isOpen() }, await, time.Millisecond)
 	id := b.accept(t, "79001111111", "waits")
 	b.want(t, session.DesiredRunning)
 	b.AwaitDial(t).Signal(connected())
@@ -238,11 +230,7 @@ func TestAFencedActorLetsGo(t *testing.T) {
 	_, err := b.store.Pool().Exec(t.Context(), `UPDATE shard_lease SET term = gen_random_uuid() WHERE shard = $1`, shardNo)
 	require.NoError(t, err)
 	b.accept(t, "79001111111", "not by us")
-	require.Eventually(t, func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return !c.open
-	}, await, time.Millisecond, "the socket is closed")
+	require.Eventually(t, func() bool { return !c.isOpen() }, await, time.Millisecond, "the socket is closed")
 	require.Empty(t, b.frames)
 	require.Error(t, c.Receive(t.Context(), incoming("1", "late")), "nothing is acked any more")
 }

@@ -25,6 +25,11 @@
 // The claim itself runs detached from the caller's context, with a deadline of its own: a cancelled Receive either had not
 // claimed yet, or returns what it claimed.
 //
+// # What a crash of the server does
+//
+// Sends, claims and hand-backs are on disk when the call returns. Deletes follow within a second: a crash before that
+// delivers the message once more.
+//
 // # Limits
 //
 // A transaction that stays open for long anywhere in the database keeps dead rows from being cleaned up, which slows

@@ -33,9 +33,14 @@ func (r *Rig) StartHost(ctx context.Context) (*Process, error) {
 	return host, nil
 }
 
-// AwaitHost returns when the host has its shards: when the API is healthy.
+// AwaitHost returns when the host answers and the API can accept sends.
 func (r *Rig) AwaitHost(ctx context.Context) error {
-	return r.host.await(ctx, r.api.Healthy)
+	return r.host.await(ctx, func(ctx context.Context) error {
+		if _, err := r.Metrics(ctx); err != nil {
+			return err
+		}
+		return r.api.Healthy(ctx)
+	})
 }
 
 // StopHost ends the host, which drains first. It does nothing if none runs.

@@ -10,7 +10,6 @@ import (
 	"go.mau.fi/whatsmeow/proto/waCommon"
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types"
-	"google.golang.org/protobuf/proto"
 )
 
 // ErrInvalid marks a message that cannot be written; the text says why.
@@ -41,15 +40,15 @@ func Compose(c Content, in Context) (*waE2E.Message, error) {
 	if c.Type.HasMedia() {
 		return composeMedia(c, in)
 	}
-	switch c.Type { //nolint:exhaustive // The rest cannot be written, or was handled above.
+	switch c.Type {
 	case Text:
 		if c.Text == "" {
 			return nil, fmt.Errorf("%w: no text", ErrInvalid)
 		}
-		return &waE2E.Message{Conversation: proto.String(c.Text)}, nil
+		return &waE2E.Message{Conversation: new(c.Text)}, nil
 	case Location:
 		return &waE2E.Message{LocationMessage: &waE2E.LocationMessage{
-			DegreesLatitude: proto.Float64(c.Latitude), DegreesLongitude: proto.Float64(c.Longitude),
+			DegreesLatitude: new(c.Latitude), DegreesLongitude: new(c.Longitude),
 			Name: optional(c.Text), Address: optional(c.Address),
 		}}, nil
 	case Contact:
@@ -57,7 +56,7 @@ func Compose(c Content, in Context) (*waE2E.Message, error) {
 			return nil, fmt.Errorf("%w: a contact needs a vcard", ErrInvalid)
 		}
 		return &waE2E.Message{ContactMessage: &waE2E.ContactMessage{
-			DisplayName: optional(c.Text), Vcard: proto.String(c.VCard),
+			DisplayName: optional(c.Text), Vcard: new(c.VCard),
 		}}, nil
 	case Poll:
 		return composePoll(c)
@@ -74,13 +73,13 @@ func composePoll(c Content) (*waE2E.Message, error) {
 	}
 	options := make([]*waE2E.PollCreationMessage_Option, len(c.Options))
 	for i, option := range c.Options {
-		options[i] = &waE2E.PollCreationMessage_Option{OptionName: proto.String(option)}
+		options[i] = &waE2E.PollCreationMessage_Option{OptionName: new(option)}
 	}
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret)
 	return &waE2E.Message{
 		PollCreationMessage: &waE2E.PollCreationMessage{
-			Name: proto.String(c.Text), Options: options, SelectableOptionsCount: proto.Uint32(c.Selectable),
+			Name: new(c.Text), Options: options, SelectableOptionsCount: new(c.Selectable),
 		},
 		MessageContextInfo: &waE2E.MessageContextInfo{MessageSecret: secret},
 	}, nil
@@ -92,33 +91,33 @@ func composeReference(c Content, in Context) (*waE2E.Message, error) {
 		return nil, fmt.Errorf("%w: a %s needs a target", ErrInvalid, c.Type)
 	}
 	key := &waCommon.MessageKey{
-		RemoteJID: proto.String(in.Chat.String()), FromMe: proto.Bool(in.TargetFromMe), ID: proto.String(c.Target),
+		RemoteJID: new(in.Chat.String()), FromMe: new(in.TargetFromMe), ID: new(c.Target),
 	}
 	now := time.Now().UnixMilli()
-	switch c.Type { //nolint:exhaustive // Only these refer to a message.
+	switch c.Type {
 	case Reaction:
 		return &waE2E.Message{ReactionMessage: &waE2E.ReactionMessage{
-			Key: key, Text: proto.String(c.Text), SenderTimestampMS: proto.Int64(now),
+			Key: key, Text: new(c.Text), SenderTimestampMS: new(now),
 		}}, nil
 	case Edit:
-		key.FromMe = proto.Bool(true)
+		key.FromMe = new(true)
 		return &waE2E.Message{EditedMessage: &waE2E.FutureProofMessage{Message: &waE2E.Message{
 			ProtocolMessage: &waE2E.ProtocolMessage{
-				Key: key, Type: waE2E.ProtocolMessage_MESSAGE_EDIT.Enum(), TimestampMS: proto.Int64(now),
-				EditedMessage: &waE2E.Message{Conversation: proto.String(c.Text)},
+				Key: key, Type: waE2E.ProtocolMessage_MESSAGE_EDIT.Enum(), TimestampMS: new(now),
+				EditedMessage: &waE2E.Message{Conversation: new(c.Text)},
 			},
 		}}}, nil
 	case Revoke:
-		key.FromMe = proto.Bool(true)
+		key.FromMe = new(true)
 		return &waE2E.Message{ProtocolMessage: &waE2E.ProtocolMessage{
 			Key: key, Type: waE2E.ProtocolMessage_REVOKE.Enum(),
 		}}, nil
 	default:
 		return &waE2E.Message{ExtendedTextMessage: &waE2E.ExtendedTextMessage{
-			Text: proto.String(c.Text),
+			Text: new(c.Text),
 			ContextInfo: &waE2E.ContextInfo{
-				StanzaID: proto.String(c.Target), Participant: proto.String(in.TargetSender.String()),
-				QuotedMessage: &waE2E.Message{Conversation: proto.String("")},
+				StanzaID: new(c.Target), Participant: new(in.TargetSender.String()),
+				QuotedMessage: &waE2E.Message{Conversation: new("")},
 			},
 		}}, nil
 	}
@@ -129,10 +128,10 @@ func composeMedia(c Content, in Context) (*waE2E.Message, error) {
 	if m == nil {
 		return nil, fmt.Errorf("%w: a %s needs a file", ErrInvalid, c.Type)
 	}
-	mime := proto.String(cmp.Or(c.MimeType, m.MimeTypeGuess))
-	url, path, at := proto.String(m.URL), proto.String(m.DirectPath), proto.Int64(m.Timestamp.Unix())
-	length := proto.Uint64(m.Length)
-	switch c.Type { //nolint:exhaustive // Only these have media.
+	mime := new(cmp.Or(c.MimeType, m.MimeTypeGuess))
+	url, path, at := new(m.URL), new(m.DirectPath), new(m.Timestamp.Unix())
+	length := new(m.Length)
+	switch c.Type {
 	case Image:
 		return &waE2E.Message{ImageMessage: &waE2E.ImageMessage{
 			URL: url, DirectPath: path, MediaKey: m.Key, FileSHA256: m.FileSHA256, FileEncSHA256: m.FileEncSHA256,
@@ -146,7 +145,7 @@ func composeMedia(c Content, in Context) (*waE2E.Message, error) {
 	case Audio, Voice:
 		return &waE2E.Message{AudioMessage: &waE2E.AudioMessage{
 			URL: url, DirectPath: path, MediaKey: m.Key, FileSHA256: m.FileSHA256, FileEncSHA256: m.FileEncSHA256,
-			FileLength: length, MediaKeyTimestamp: at, Mimetype: mime, PTT: proto.Bool(c.Type == Voice),
+			FileLength: length, MediaKeyTimestamp: at, Mimetype: mime, PTT: new(c.Type == Voice),
 		}}, nil
 	case Sticker:
 		return &waE2E.Message{StickerMessage: &waE2E.StickerMessage{
@@ -158,7 +157,7 @@ func composeMedia(c Content, in Context) (*waE2E.Message, error) {
 		return &waE2E.Message{DocumentMessage: &waE2E.DocumentMessage{
 			URL: url, DirectPath: path, MediaKey: m.Key, FileSHA256: m.FileSHA256, FileEncSHA256: m.FileEncSHA256,
 			FileLength: length, MediaKeyTimestamp: at, Mimetype: mime, Caption: optional(c.Text),
-			FileName: proto.String(name), Title: proto.String(name),
+			FileName: new(name), Title: new(name),
 		}}, nil
 	}
 }

@@ -100,26 +100,26 @@ func TestComposeRefuses(t *testing.T) {
 
 func TestReadWhatOthersWrite(t *testing.T) {
 	t.Parallel()
-	key := &waCommon.MessageKey{ID: proto.String("x")}
-	text := &waE2E.Message{Conversation: proto.String("t")}
+	key := &waCommon.MessageKey{ID: new("x")}
+	text := &waE2E.Message{Conversation: new("t")}
 	wrap := func(m *waE2E.Message) *waE2E.FutureProofMessage { return &waE2E.FutureProofMessage{Message: m} }
 	for name, test := range map[string]struct {
 		message *waE2E.Message
 		want    content.Content
 	}{
 		"nothing":        {&waE2E.Message{}, content.Content{Type: content.Unknown}},
-		"extended text":  {&waE2E.Message{ExtendedTextMessage: &waE2E.ExtendedTextMessage{Text: proto.String("t")}}, content.Content{Type: content.Text, Text: "t"}},
+		"extended text":  {&waE2E.Message{ExtendedTextMessage: &waE2E.ExtendedTextMessage{Text: new("t")}}, content.Content{Type: content.Text, Text: "t"}},
 		"ephemeral":      {&waE2E.Message{EphemeralMessage: wrap(text)}, content.Content{Type: content.Text, Text: "t"}},
 		"envelopes":      {&waE2E.Message{ViewOnceMessage: wrap(&waE2E.Message{EphemeralMessage: wrap(text)})}, content.Content{Type: content.Text, Text: "t"}},
 		"vote":           {&waE2E.Message{PollUpdateMessage: &waE2E.PollUpdateMessage{PollCreationMessageKey: key}}, content.Content{Type: content.Vote, Target: "x"}},
-		"newer poll":     {&waE2E.Message{PollCreationMessageV3: &waE2E.PollCreationMessage{Name: proto.String("?")}}, content.Content{Type: content.Poll, Text: "?"}},
-		"several cards":  {&waE2E.Message{ContactsArrayMessage: &waE2E.ContactsArrayMessage{Contacts: []*waE2E.ContactMessage{{Vcard: proto.String("v")}}}}, content.Content{Type: content.Contact, VCard: "v"}},
+		"newer poll":     {&waE2E.Message{PollCreationMessageV3: &waE2E.PollCreationMessage{Name: new("?")}}, content.Content{Type: content.Poll, Text: "?"}},
+		"several cards":  {&waE2E.Message{ContactsArrayMessage: &waE2E.ContactsArrayMessage{Contacts: []*waE2E.ContactMessage{{Vcard: new("v")}}}}, content.Content{Type: content.Contact, VCard: "v"}},
 		"no cards":       {&waE2E.Message{ContactsArrayMessage: &waE2E.ContactsArrayMessage{}}, content.Content{Type: content.Unknown}},
 		"round video":    {&waE2E.Message{PtvMessage: &waE2E.VideoMessage{}}, content.Content{Type: content.Video}},
 		"plain edit":     {&waE2E.Message{ProtocolMessage: &waE2E.ProtocolMessage{Key: key, Type: waE2E.ProtocolMessage_MESSAGE_EDIT.Enum(), EditedMessage: text}}, content.Content{Type: content.Edit, Text: "t", Target: "x"}},
 		"key share":      {&waE2E.Message{ProtocolMessage: &waE2E.ProtocolMessage{Type: waE2E.ProtocolMessage_APP_STATE_SYNC_KEY_SHARE.Enum()}}, content.Content{Type: content.Protocol}},
 		"empty protocol": {&waE2E.Message{ProtocolMessage: &waE2E.ProtocolMessage{}}, content.Content{Type: content.Protocol}},
-		"image as reply": {&waE2E.Message{ImageMessage: &waE2E.ImageMessage{ContextInfo: &waE2E.ContextInfo{StanzaID: proto.String("x")}}}, content.Content{Type: content.Image, Target: "x"}},
+		"image as reply": {&waE2E.Message{ImageMessage: &waE2E.ImageMessage{ContextInfo: &waE2E.ContextInfo{StanzaID: new("x")}}}, content.Content{Type: content.Image, Target: "x"}},
 	} {
 		got, _ := content.Read(test.message)
 		require.Equal(t, test.want, got, name)

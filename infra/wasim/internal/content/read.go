@@ -82,7 +82,7 @@ func readContact(m *waE2E.ContactMessage) Content {
 }
 
 func readProtocol(m *waE2E.ProtocolMessage) Content {
-	switch m.GetType() { //nolint:exhaustive // All others are between devices.
+	switch m.GetType() {
 	case waE2E.ProtocolMessage_REVOKE:
 		if m.GetKey() == nil { // REVOKE is the zero value.
 			return Content{Type: Protocol}

@@ -16,7 +16,7 @@ func (t Type) StanzaType() string {
 
 // MediaType is the mediatype attribute of the ciphertext in the stanza; empty for messages without one.
 func (t Type) MediaType() string {
-	switch t { //nolint:exhaustive // The others have none.
+	switch t {
 	case Image, Video, Audio, Document, Sticker:
 		return string(t)
 	case Voice:

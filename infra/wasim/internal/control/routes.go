@@ -163,7 +163,7 @@ func (h *handler) journal(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.network.Journal(after, int(min(limit, 1<<20))), nil //nolint:gosec // Bounded.
+	return h.network.Journal(after, int(min(limit, 1<<20))), nil
 }
 
 func (h *handler) root(*http.Request) (any, error) { return h.network.Root(), nil }

@@ -61,7 +61,7 @@ func Load(dir string) (*Credentials, error) {
 		return made.parse()
 	}
 	path := filepath.Join(dir, fileName)
-	encoded, err := os.ReadFile(path) //nolint:gosec // The folder is the operator's.
+	encoded, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return create(path)
 	}
@@ -81,7 +81,7 @@ func create(path string) (*Credentials, error) {
 	if err != nil {
 		return nil, err
 	}
-	encoded, err := json.Marshal(made)
+	encoded, err := json.Marshal(made) //nolint:gosec // Keeping the secrets is what the file is for.
 	if err != nil {
 		return nil, fmt.Errorf("encode credentials: %w", err)
 	}

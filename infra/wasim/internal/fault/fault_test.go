@@ -33,7 +33,8 @@ func hits(set *fault.Set, kind fault.Kind, target fault.Target) (n int) {
 	return n
 }
 
-func device(id uint16) *uint16 { return &id }
+//go:fix inline
+func device(id uint16) *uint16 { return new(id) }
 
 func TestHowOften(t *testing.T) {
 	t.Parallel()
@@ -47,7 +48,7 @@ func TestHowOften(t *testing.T) {
 		"once for the first that comes":   {fault.Fault{Kind: fault.Drop}, nil, [3]int{1, 0, 0}, 0},
 		"once for those who are there":    {fault.Fault{Kind: fault.Drop}, all[2:], [3]int{0, 0, 1}, 0},
 		"only one phone":                  {fault.Fault{Kind: fault.Drop, Phone: "1"}, all, [3]int{1, 1, 0}, 0},
-		"only one device":                 {fault.Fault{Kind: fault.Drop, Phone: "1", Device: device(2)}, all, [3]int{0, 1, 0}, 0},
+		"only one device":                 {fault.Fault{Kind: fault.Drop, Phone: "1", Device: new(uint16(2))}, all, [3]int{0, 1, 0}, 0},
 		"a phone that is not there":       {fault.Fault{Kind: fault.Drop, Phone: "2"}, all[:2], [3]int{0, 0, 1}, 0},
 		"count is a total":                {fault.Fault{Kind: fault.Drop, Count: 12}, all, [3]int{10, 2, 0}, 0},
 		"login, once for everyone":        {fault.Fault{Kind: fault.Locked403}, all, [3]int{1, 1, 1}, 0},
@@ -81,7 +82,7 @@ func TestTimeRunsOut(t *testing.T) {
 		var set fault.Set
 		arm(t, &set, fault.Fault{Kind: fault.Slow, ForMs: 1000})
 		require.Equal(t, 10, hits(&set, fault.Slow, first))
-		time.Sleep(1001 * time.Millisecond)
+		<-time.After(1001 * time.Millisecond)
 		require.Zero(t, hits(&set, fault.Slow, first))
 		require.Empty(t, set.List())
 	})
@@ -130,8 +131,8 @@ func TestValidate(t *testing.T) {
 		"negative delay":     {Kind: fault.Slow, DelayMs: -1},
 		"no probability":     {Kind: fault.Drop, Probability: 1.5},
 		"below nothing":      {Kind: fault.Drop, Probability: -0.5},
-		"device of no phone": {Kind: fault.Drop, Device: device(1)},
-		"the phone itself":   {Kind: fault.Drop, Phone: "1", Device: device(0)},
+		"device of no phone": {Kind: fault.Drop, Device: new(uint16(1))},
+		"the phone itself":   {Kind: fault.Drop, Phone: "1", Device: new(uint16(0))},
 	} {
 		var set fault.Set
 		_, err := set.Arm(wrong, nil)

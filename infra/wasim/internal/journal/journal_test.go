@@ -1,7 +1,7 @@
 package journal_test
 
 import (
-	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -12,7 +12,7 @@ import (
 
 func add(j *journal.Journal, n int) {
 	for i := range n {
-		j.Add(&journal.Row{Tag: "message", ID: fmt.Sprint(i + 1)})
+		j.Add(&journal.Row{Tag: "message", ID: strconv.Itoa(i + 1)})
 	}
 }
 
@@ -34,7 +34,7 @@ func TestReadInPages(t *testing.T) {
 	require.Len(t, all, 2500)
 	for i, row := range all {
 		require.Equal(t, uint64(i+1), row.N)
-		require.Equal(t, fmt.Sprint(i+1), row.ID)
+		require.Equal(t, strconv.Itoa(i+1), row.ID)
 		require.NotZero(t, row.T)
 	}
 	require.Len(t, j.Read(10, 3), 3)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -62,7 +63,7 @@ func TestOrderIsThatOfAppending(t *testing.T) {
 	l := open(t, filepath.Join(t.TempDir(), "state"))
 	var last ledger.Pending
 	for i := range 1000 {
-		last = l.Append(put("counter", fmt.Sprint(i)))
+		last = l.Append(put("counter", strconv.Itoa(i)))
 	}
 	require.NoError(t, last.Wait())
 	require.Equal(t, "999", contents(t, l)["counter"])

@@ -158,7 +158,7 @@ func (c *Client) confirm() error {
 // Login connects the paired companion and asks for what waits for it.
 func (c *Client) Login(ctx context.Context) error {
 	err := c.connect(ctx, &waWa6.ClientPayload{
-		Username: proto.Uint64(c.jid.UserInt()), Device: proto.Uint32(uint32(c.jid.Device)), Passive: proto.Bool(true),
+		Username: new(c.jid.UserInt()), Device: new(uint32(c.jid.Device)), Passive: new(true),
 	})
 	if err != nil {
 		return err

@@ -32,13 +32,13 @@ func (c *Client) write(prologue, frame []byte) error {
 	case length <= maxShort:
 		message = append(message, 0x80|byte(length))
 	case length < 1<<16:
-		message = binary.BigEndian.AppendUint16(append(message, 0x80|126), uint16(length)) //nolint:gosec // Checked above.
+		message = binary.BigEndian.AppendUint16(append(message, 0x80|126), uint16(length))
 	default:
-		message = binary.BigEndian.AppendUint64(append(message, 0x80|127), uint64(length)) //nolint:gosec // A length.
+		message = binary.BigEndian.AppendUint64(append(message, 0x80|127), uint64(length))
 	}
 	message = append(message, 0, 0, 0, 0)
 	message = append(message, prologue...)
-	message = append(message, byte(len(frame)>>16), byte(len(frame)>>8), byte(len(frame)))
+	message = append(message, byte(len(frame)>>16), byte(len(frame)>>8), byte(len(frame))) //nolint:gosec // Three bytes are what there is.
 	message = append(message, frame...)
 	if _, err := c.socket.Write(message); err != nil {
 		return fmt.Errorf("write: %w", err)

@@ -1,8 +1,8 @@
 package mailbox_test
 
 import (
-	"fmt"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -211,7 +211,7 @@ func TestFullBoxLosesTheOldest(t *testing.T) {
 	t.Parallel()
 	b := mailbox.New("79:1")
 	for i := range mailbox.Capacity + 2 {
-		deliver(t, b, fmt.Sprint(i))
+		deliver(t, b, strconv.Itoa(i))
 	}
 	require.Equal(t, mailbox.Capacity, b.Len())
 	require.Equal(t, uint64(2), b.Overflow())
@@ -226,7 +226,7 @@ func TestRestore(t *testing.T) {
 	b := mailbox.New("79:1")
 	var batch ledger.Batch
 	for i := range 20 { // Enough for a second digit in the keys.
-		_, err := b.Put(&batch, key(fmt.Sprint(i)), stanza.New("message", stanza.Attrs{"id": fmt.Sprint(i)}))
+		_, err := b.Put(&batch, key(strconv.Itoa(i)), stanza.New("message", stanza.Attrs{"id": strconv.Itoa(i)}))
 		require.NoError(t, err)
 	}
 	_, ok := b.Ack(&batch, key("3"))
@@ -236,7 +236,7 @@ func TestRestore(t *testing.T) {
 
 	l, err = ledger.Open(path, mailbox.Bucket)
 	require.NoError(t, err)
-	defer l.Close()
+	t.Cleanup(func() { require.NoError(t, l.Close()) })
 	again := mailbox.New("79:1")
 	find := func(name string) *mailbox.Box {
 		if name == "79:1" {

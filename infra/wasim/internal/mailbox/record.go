@@ -25,7 +25,7 @@ func Restore(key string, value []byte, find func(name string) *Box) error {
 	item := &Item{seq: seq, ready: true}
 	for _, field := range []*string{&item.Key.Class, &item.Key.ID, &item.Key.Type, &item.Key.From} {
 		size, n := binary.Uvarint(value)
-		if n <= 0 || size > uint64(len(value)-n) {
+		if n <= 0 || size > uint64(len(value)-n) { //nolint:gosec // Uvarint does not read beyond the value.
 			return fmt.Errorf("%w: %s", errRecord, key)
 		}
 		*field = string(value[n : n+int(size)]) //nolint:gosec // Checked above.

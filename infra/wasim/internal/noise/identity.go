@@ -10,6 +10,8 @@ import (
 	"go.mau.fi/whatsmeow/proto/waCert"
 	"go.mau.fi/whatsmeow/util/keys"
 	"google.golang.org/protobuf/proto"
+
+	_ "wafleet/infra/wasim/internal/quiet" // The library is used from many goroutines.
 )
 
 // Serial numbers of the certificates. The root has none of its own: clients expect the intermediate to name issuer 0.
@@ -55,11 +57,11 @@ func NewIdentity(root [32]byte, now time.Time) (*Identity, error) {
 func certify(signer [32]byte, serial, issuer uint32, key []byte, now time.Time) (*waCert.CertChain_NoiseCertificate, error) {
 	from := now.Add(-24 * time.Hour)
 	details, err := proto.Marshal(&waCert.CertChain_NoiseCertificate_Details{
-		Serial:       proto.Uint32(serial),
-		IssuerSerial: proto.Uint32(issuer),
+		Serial:       new(serial),
+		IssuerSerial: new(issuer),
 		Key:          key,
-		NotBefore:    proto.Uint64(uint64(from.Unix())),               //nolint:gosec // A time after 1970.
-		NotAfter:     proto.Uint64(uint64(from.Add(validity).Unix())), //nolint:gosec // A time after 1970.
+		NotBefore:    new(uint64(from.Unix())),               //nolint:gosec // A time after 1970.
+		NotAfter:     new(uint64(from.Add(validity).Unix())), //nolint:gosec // A time after 1970.
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode certificate: %w", err)

@@ -12,6 +12,8 @@ import (
 	"go.mau.fi/whatsmeow/proto/waAdv"
 	"go.mau.fi/whatsmeow/util/keys"
 	"google.golang.org/protobuf/proto"
+
+	_ "wafleet/infra/wasim/internal/quiet" // The library is used from many goroutines.
 )
 
 // ErrSignature marks a companion that does not prove its identity key.
@@ -36,8 +38,8 @@ type Certificate struct {
 func Issue(account *keys.KeyPair, companion [32]byte, secret []byte, keyIndex uint32, now time.Time) (*Certificate, error) {
 	details, err := proto.Marshal(&waAdv.ADVDeviceIdentity{
 		RawID:       proto.Uint32(1),
-		Timestamp:   proto.Uint64(uint64(now.Unix())), //nolint:gosec // A time after 1970.
-		KeyIndex:    proto.Uint32(keyIndex),
+		Timestamp:   new(uint64(now.Unix())), //nolint:gosec // A time after 1970.
+		KeyIndex:    new(keyIndex),
 		AccountType: waAdv.ADVEncryptionType_E2EE.Enum(),
 		DeviceType:  waAdv.ADVEncryptionType_E2EE.Enum(),
 	})

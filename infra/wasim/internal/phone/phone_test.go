@@ -2,8 +2,9 @@ package phone_test
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -125,7 +126,7 @@ func TestNewSessionAfterATrouble(t *testing.T) {
 func TestBundleThatCannotBeHad(t *testing.T) {
 	t.Parallel()
 	var batch ledger.Batch
-	wanted := fmt.Errorf("no keys") //nolint:err113 // A test.
+	wanted := errors.New("no keys") //nolint:err113 // A test.
 	_, err := newPhone(t, "1").Encrypt(t.Context(), &batch, "x", nil, func() (*prekey.Bundle, error) { return nil, wanted })
 	require.ErrorIs(t, err, wanted)
 }
@@ -170,7 +171,7 @@ func TestInboxIsBounded(t *testing.T) {
 	p := newPhone(t, "1")
 	for i := range phone.InboxSize + 5 {
 		var batch ledger.Batch
-		require.NoError(t, p.Keep(&batch, phone.Message{ID: fmt.Sprint(i), From: "2"}))
+		require.NoError(t, p.Keep(&batch, phone.Message{ID: strconv.Itoa(i), From: "2"}))
 	}
 	rows := p.Messages()
 	require.Len(t, rows, phone.InboxSize)
@@ -186,7 +187,7 @@ func TestSent(t *testing.T) {
 	p := newPhone(t, "1")
 	var batch ledger.Batch
 	for i := range phone.SentSize + 1 {
-		require.NoError(t, p.Remember(&batch, phone.Sent{ID: fmt.Sprint(i), To: "2"}))
+		require.NoError(t, p.Remember(&batch, phone.Sent{ID: strconv.Itoa(i), To: "2"}))
 	}
 	_, ok := p.Sent("0")
 	require.False(t, ok)
@@ -215,7 +216,7 @@ func TestRestore(t *testing.T) {
 	buckets := []ledger.Bucket{phone.BucketSessions, phone.BucketPreKeys, phone.BucketRows, phone.BucketSent}
 	l, err := ledger.Open(path, buckets...)
 	require.NoError(t, err)
-	defer l.Close()
+	t.Cleanup(func() { require.NoError(t, l.Close()) })
 	anna, boris := newPhone(t, "1"), newPhone(t, "2")
 	var batch ledger.Batch
 	hear(t, boris, &batch, "anna", say(t, anna, boris, &batch, "boris", "a"))

@@ -38,7 +38,7 @@ func (p *Phone) Remember(batch *ledger.Batch, sent Sent) error {
 
 // remember fills the next slot of the ring.
 func (p *Phone) remember(sent *Sent) {
-	slot := int(p.lastSlot % SentSize) //nolint:gosec // Below SentSize.
+	slot := int(p.lastSlot % SentSize)
 	if slot < len(p.sentRing) {
 		delete(p.sent, p.sentRing[slot])
 		p.sentRing[slot] = sent.ID

@@ -8,13 +8,13 @@ import (
 	"go.mau.fi/libsignal/ecc"
 	grouprecord "go.mau.fi/libsignal/groups/state/record"
 	"go.mau.fi/libsignal/keys/identity"
-	"go.mau.fi/libsignal/logger"
 	"go.mau.fi/libsignal/protocol"
 	"go.mau.fi/libsignal/serialize"
 	"go.mau.fi/libsignal/state/record"
 	"go.mau.fi/libsignal/state/store"
 
 	"wafleet/infra/wasim/internal/ledger"
+	_ "wafleet/infra/wasim/internal/quiet" // The library is used from many goroutines.
 )
 
 var serializer = serialize.NewProtoBufSerializer()
@@ -23,22 +23,6 @@ var serializer = serialize.NewProtoBufSerializer()
 var errUnused = errors.New("not part of the session protocol")
 
 var _ store.SignalProtocol = (*signalStore)(nil)
-
-// init silences the library, which otherwise prints to the standard output and sets up its logger at the first use,
-// without a lock.
-func init() {
-	if logger.Logger == nil {
-		logger.Logger = silent{}
-	}
-}
-
-type silent struct{}
-
-func (silent) Debug(string, string)   {}
-func (silent) Info(string, string)    {}
-func (silent) Warning(string, string) {}
-func (silent) Error(string, string)   {}
-func (silent) Configure(string)       {}
 
 // signalStore shows a phone to the Signal library for the time of one call, and notes changes in its batch. The phone's
 // lock is held.

@@ -1,8 +1,8 @@
 package roster_test
 
 import (
-	"fmt"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -264,7 +264,7 @@ func TestSeen(t *testing.T) {
 	require.True(t, see(device, "1", "a"))
 	var batch ledger.Batch
 	for i := range 10_000 {
-		require.False(t, device.See(&batch, "1", fmt.Sprint(i)))
+		require.False(t, device.See(&batch, "1", strconv.Itoa(i)))
 	}
 	require.False(t, device.See(&batch, "1", "a"), "forgotten at last")
 }

@@ -141,7 +141,7 @@ func (c *Conn) WriteFrame(frame []byte) error {
 // function, so that it can be encrypted into place. Several frames can be sent at once by [Conn.Send].
 func AppendFrame(dst []byte, length int, content func(dst []byte) []byte) []byte {
 	dst = appendHeader(dst, lengthSize+length)
-	dst = append(dst, byte(length>>16), byte(length>>8), byte(length))
+	dst = append(dst, byte(length>>16), byte(length>>8), byte(length)) //nolint:gosec // Three bytes are what there is.
 	return content(dst)
 }
 

@@ -51,7 +51,7 @@ func upgrade(w http.ResponseWriter, r *http.Request) (net.Conn, []byte, error) {
 		_ = socket.Close()
 		return nil, nil, fmt.Errorf("answer upgrade: %w", err)
 	}
-	ahead, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
+	ahead, _ := buffered.Peek(buffered.Reader.Buffered())
 	return socket, append([]byte(nil), ahead...), nil
 }
 
@@ -173,10 +173,10 @@ func appendHeader(dst []byte, n int) []byte {
 	dst = append(dst, finalBit|opBinary)
 	switch {
 	case n < 126:
-		return append(dst, byte(n))
+		return append(dst, byte(n)) //nolint:gosec // Checked above.
 	case n < 1<<16:
-		return binary.BigEndian.AppendUint16(append(dst, 126), uint16(n)) //nolint:gosec // Checked above.
+		return binary.BigEndian.AppendUint16(append(dst, 126), uint16(n))
 	default:
-		return binary.BigEndian.AppendUint64(append(dst, 127), uint64(n)) //nolint:gosec // A length.
+		return binary.BigEndian.AppendUint64(append(dst, 127), uint64(n))
 	}
 }

@@ -228,7 +228,7 @@ func TestUpgrade(t *testing.T) {
 
 	client, err := net.Dial("tcp", server.Listener.Addr().String()) //nolint:noctx // A test.
 	require.NoError(t, err)
-	defer client.Close()
+	t.Cleanup(func() { _ = client.Close() })
 	// The first frame comes along with the request, before the answer.
 	_, err = client.Write(append([]byte("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"), message(opBinary, frame("eager"))...))
