@@ -140,6 +140,8 @@ DECLARE
     chosen    bigint[];
     exhausted bigint[];
 BEGIN
+    -- A claim that a crash of the server undoes is one more delivery, too.
+    PERFORM set_config('synchronous_commit', 'off', true);
     LOOP
         SELECT array_agg(due.id),
                array_agg(due.id) FILTER (WHERE max_receives > 0 AND due.receives >= max_receives)
@@ -293,6 +295,8 @@ DECLARE
     chosen_groups bigint[];
     exhausted     bigint[];
 BEGIN
+    -- A claim that a crash of the server undoes is one more delivery, too.
+    PERFORM set_config('synchronous_commit', 'off', true);
     LOOP
         moment := clock_timestamp();
         groups := ARRAY(SELECT g.number FROM queue_fifo_groups g WHERE g.queue || '' = q AND g.free_at <= moment

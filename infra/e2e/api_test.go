@@ -16,8 +16,9 @@ import (
 	"wafleet/infra/local/devenv"
 )
 
-// deliveredWithin is how long a message may take to the phone of its recipient.
-const deliveredWithin = 20 * time.Second
+// deliveredWithin is how long a message may take to the phone of its recipient. One that a killed process had just taken
+// from the queue is handed out again after 30 s.
+const deliveredWithin = time.Minute
 
 // client talks to the API and to the simulator of an installation.
 type client struct {

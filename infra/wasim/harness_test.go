@@ -218,6 +218,7 @@ func (b *bundle) pair(t testing.TB, number string) *client {
 	_, err := b.Scan(t.Context(), number, qr.Codes[0])
 	require.NoError(t, err)
 	await[*events.Connected](t, c, nil)
+	await[*events.OfflineSyncCompleted](t, c, nil)
 	return c
 }
 

@@ -41,12 +41,30 @@ func (s *Server) listen(ctx context.Context) error {
 		}
 		s.serveHTTP(s.controlAt, s.ControlHandler())
 	}
-	s.serveHTTP(tls.NewListener(s.listener, &tls.Config{
+	s.serveHTTP(tls.NewListener(smallBuffers{s.listener}, &tls.Config{
 		Certificates: []tls.Certificate{s.credentials.TLS},
 		NextProtos:   []string{"http/1.1"}, // A websocket cannot begin in HTTP/2.
 		MinVersion:   tls.VersionTLS12,
 	}), s.clientHandler())
 	return nil
+}
+
+// sendBuffer is how many bytes the kernel takes for a client that does not read them. The default is megabytes, which ten
+// thousand slow clients would fill.
+const sendBuffer = 128 << 10
+
+// smallBuffers is a listener whose connections have a small send buffer.
+type smallBuffers struct{ net.Listener }
+
+func (l smallBuffers) Accept() (net.Conn, error) {
+	accepted, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err //nolint:wrapcheck // The HTTP server tells errors of it apart.
+	}
+	if plain, ok := accepted.(*net.TCPConn); ok {
+		_ = plain.SetWriteBuffer(sendBuffer)
+	}
+	return accepted, nil
 }
 
 func (s *Server) serveHTTP(listener net.Listener, handler http.Handler) {

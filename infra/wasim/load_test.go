@@ -86,7 +86,7 @@ func (p *process) root(t testing.TB) lightclient.Server {
 
 // TestManyConnections logs many companions in at a simulator of their own process, and weighs it.
 func TestManyConnections(t *testing.T) { //nolint:paralleltest // Alone, or others would be weighed too.
-	connections := 300
+	connections := 200
 	if wanted := os.Getenv(loadVariable); wanted != "" {
 		var err error
 		connections, err = strconv.Atoi(wanted)
@@ -127,6 +127,9 @@ func TestManyConnections(t *testing.T) { //nolint:paralleltest // Alone, or othe
 	weight := (p.memory(t) - empty) / connections
 	t.Logf("%d connections: %d KiB each (%d MiB in all), %.0f logins/s", connections, weight>>10, p.memory(t)>>20,
 		float64(connections)/took.Seconds())
+	if raced {
+		return // The figures mean nothing.
+	}
 	require.Less(t, weight, memoryLimit+(2<<20)/connections*8, "with 16 MiB for what grows once")
 }
 
@@ -155,7 +158,10 @@ func TestIdleConnectionIsOneGoroutine(t *testing.T) { //nolint:paralleltest // C
 	for _, client := range clients {
 		require.NoError(t, client.Login(t.Context()))
 	}
-	require.Eventually(t, func() bool { return runtime.NumGoroutine()-before <= connections }, patience, time.Millisecond)
+	const waiting = 2 // The goroutines of this very wait.
+	require.Eventually(t, func() bool {
+		return runtime.NumGoroutine()-before <= connections+waiting
+	}, patience, time.Millisecond)
 }
 
 // BenchmarkMessages measures a simulator in a process of its own, which keeps everything, under whatsmeow clients that

@@ -74,7 +74,8 @@ func (a *API) accept(ctx context.Context, o outgoing) (acceptance, error) {
 	if session.State(known.State).NeedsUser() {
 		return acceptance{}, problem.NotConnected.With("phone", o.to).With("companyId", o.company)
 	}
-	_, err = a.queries.AcceptMessage(ctx, a.store.Pool(), a.row(o, id, known.Shard, hash))
+	// The Send that follows makes it durable, or nothing was promised.
+	_, err = a.queries.AcceptMessage(ctx, a.store.Handover(a.queue), a.row(o, id, known.Shard, hash))
 	if errors.Is(err, pgx.ErrNoRows) { // a call with the same key was faster
 		row, err := a.queries.GetOutgoing(ctx, a.store.Pool(), db.GetOutgoingParams{CompanyID: o.company, MessageID: id})
 		if err != nil {
@@ -149,7 +150,8 @@ func (a *API) enqueue(ctx context.Context, s sealedSend) error {
 		return problem.Connection.Saying("The message could not be queued").RetryAfter(queueRetry).
 			Because(fmt.Errorf("queue message %s: %w", s.id, err))
 	}
-	err = a.queries.MarkEnqueued(ctx, a.store.Pool(), db.MarkEnqueuedParams{CompanyID: s.company, MessageID: s.id})
+	// Should a crash undo this, the host that takes the message sets it again.
+	err = a.queries.MarkEnqueued(ctx, a.store.Handover(a.queue), db.MarkEnqueuedParams{CompanyID: s.company, MessageID: s.id})
 	if err != nil {
 		// The queue has it, so the answer is yes; the host that takes it from there fills this in.
 		a.logger.WarnContext(ctx, "send.mark_enqueued", "error", err, "company_id", s.company, "message_id", s.id)

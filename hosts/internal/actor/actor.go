@@ -3,14 +3,17 @@ package actor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"wafleet/shared/session"
 	"wafleet/shared/store"
+	"wafleet/shared/vault"
 )
 
 // mailboxSize bounds what waits for an actor. A full mailbox makes the sender wait: signals are rare, and
@@ -31,7 +34,8 @@ type Actor struct {
 	*deps
 	companyID   string
 	fence       store.Fence
-	incarnation uuid.UUID // of this ownership: what another one was sending is in doubt
+	incarnation uuid.UUID // of this ownership: what another one was sending is in doubt; the sender's once it runs
+	predecessor *Actor    // that had the company on this host before, and may not have ended yet
 	logger      *slog.Logger
 	sender      *sender
 
@@ -63,9 +67,9 @@ type (
 	}
 )
 
-func newActor(d *deps, companyID string, fence store.Fence) *Actor {
+func newActor(d *deps, companyID string, fence store.Fence, predecessor *Actor) *Actor {
 	a := &Actor{
-		deps: d, companyID: companyID, fence: fence, incarnation: uuid.New(),
+		deps: d, companyID: companyID, fence: fence, incarnation: uuid.New(), predecessor: predecessor,
 		logger:  d.logger.With("company_id", companyID, "shard", fence.Shard),
 		mailbox: make(chan any, mailboxSize),
 		lost:    make(chan struct{}),
@@ -79,7 +83,23 @@ func newActor(d *deps, companyID string, fence store.Fence) *Actor {
 // start begins to own the session. The context is the ownership's: it ends when the shard is let go.
 func (a *Actor) start(ctx context.Context) {
 	ctx, a.cancel = context.WithCancel(ctx)
-	a.workers.Go(func() { a.run(ctx) })
+	a.workers.Go(func() {
+		if a.predecessor != nil {
+			a.predecessor.stop() // two sockets with the same keys would lose messages
+			a.predecessor = nil
+		}
+		a.run(ctx)
+	})
+}
+
+// ended says that the actor has given up its company by itself.
+func (a *Actor) ended() bool {
+	select {
+	case <-a.lost:
+		return true
+	default:
+		return false
+	}
 }
 
 // stop finishes the message in hand, closes the socket, and waits for everything the actor started.
@@ -147,26 +167,36 @@ func (a *Actor) post(ctx context.Context, msg any) {
 // takeOver makes the session this incarnation's: what its predecessor was sending is in doubt from now on.
 func (a *Actor) takeOver(ctx context.Context) bool {
 	return a.durably(ctx, "take over", func(ctx context.Context) error {
-		doubtful, err := a.store.DoubtStale(ctx, a.fence, a.companyID, a.incarnation)
-		if err != nil {
-			return err //nolint:wrapcheck // durably names it
-		}
-		if len(doubtful) > 0 {
-			a.logger.WarnContext(ctx, "sends of an earlier owner are in doubt", "messages", len(doubtful))
-		}
-		return nil
+		return a.doubtStale(ctx)
 	}) && a.reconcile(ctx, true)
 }
 
+// doubtStale puts what other incarnations were sending in doubt.
+func (a *Actor) doubtStale(ctx context.Context) error {
+	doubtful, err := a.store.DoubtStale(ctx, a.fence, a.companyID, a.incarnation)
+	if err != nil {
+		return fmt.Errorf("doubt stale sends: %w", err)
+	}
+	if len(doubtful) > 0 {
+		a.logger.WarnContext(ctx, "sends of an earlier owner are in doubt", "messages", len(doubtful))
+	}
+	return nil
+}
+
 // durably repeats a write until it holds. It gives up only with the actor itself, when the lease is lost, the
-// company is deleted or the context ends; and on what no repetition can mend. Nothing useful can be done without Postgres, so waiting here is right.
+// company is deleted or the context ends; and on what no repetition can mend. Nothing useful can be done without
+// Postgres, so waiting here is right.
 func (a *Actor) durably(ctx context.Context, what string, write func(ctx context.Context) error) bool {
 	for attempt := 1; ; attempt++ {
 		err := write(ctx)
 		switch {
 		case err == nil:
 			return true
-		case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrNoCompany):
+		case errors.Is(err, store.ErrFenced):
+			a.fenced(ctx, what)
+			return false
+		case gone(err):
+			a.vault.Forget(a.companyID) // whoever comes back under this name has another key
 			a.fenced(ctx, what)
 			return false
 		case errors.Is(err, store.ErrNumberTaken):
@@ -180,6 +210,11 @@ func (a *Actor) durably(ctx context.Context, what string, write func(ctx context
 			return false
 		}
 	}
+}
+
+// gone says that the company was deleted: its row, its session or its key is not there any more.
+func gone(err error) bool {
+	return errors.Is(err, store.ErrNoCompany) || errors.Is(err, pgx.ErrNoRows) || errors.Is(err, vault.ErrNoKey)
 }
 
 const (

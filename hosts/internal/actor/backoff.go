@@ -12,8 +12,8 @@ const maxDelay = 5 * time.Minute
 // failure. Whatever made ten thousand sockets drop at once, they do not come back at once.
 func backoff(base time.Duration, failures int) time.Duration {
 	ceiling := maxDelay
-	if shift := max(failures-1, 0); shift < 16 {
-		ceiling = min(base<<shift, maxDelay)
+	if shift := max(failures-1, 0); shift < 16 && base <= maxDelay>>shift { // beyond, base<<shift might overflow
+		ceiling = base << shift
 	}
 	return rand.N(ceiling) + 1 //nolint:gosec // jitter, not a secret
 }

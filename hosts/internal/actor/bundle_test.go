@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -43,7 +44,33 @@ type bundle struct {
 	fence    store.Fence
 	fleet    *actor.Fleet
 	registry *prometheus.Registry // of the latest host
+	log      *logBook
 	sends    int
+}
+
+// logBook counts what the hosts log.
+type logBook struct {
+	mu    sync.Mutex
+	lines map[string]int
+}
+
+var _ slog.Handler = (*logBook)(nil)
+
+func (l *logBook) Enabled(context.Context, slog.Level) bool { return true }
+func (l *logBook) WithAttrs([]slog.Attr) slog.Handler       { return l }
+func (l *logBook) WithGroup(string) slog.Handler            { return l }
+
+func (l *logBook) Handle(_ context.Context, r slog.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines[r.Message]++
+	return nil
+}
+
+func (l *logBook) count(line string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lines[line]
 }
 
 // keyService is what hosts unwrap their companies' keys with. It can be away.
@@ -77,6 +104,7 @@ func setup(t *testing.T, cfg actor.Config) *bundle {
 	client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
 	t.Cleanup(func() { _ = client.Close() })
 	b := &bundle{script: newScript(), store: store.New(pool, v), vault: v, board: rpc.NewBoard(client)}
+	b.log = &logBook{lines: make(map[string]int)}
 	b.keys = &keyService{Wrapper: local}
 	b.keys.vault = vault.New(b.keys, store.NewKeyring(pool))
 
@@ -99,7 +127,7 @@ func (b *bundle) own(t *testing.T, cfg actor.Config) {
 	b.registry = prometheus.NewRegistry()
 	b.fleet = actor.NewFleet(actor.Deps{
 		Store: store.New(b.store.Pool(), b.keys.vault), Vault: b.keys.vault, Dialer: b.script, Board: b.board,
-		Registry: b.registry, Logger: slog.New(slog.DiscardHandler),
+		Registry: b.registry, Logger: slog.New(b.log),
 	}, cfg)
 	require.NoError(t, b.fleet.Start(t.Context()))
 	b.fence = b.lease(t, shardNo)

@@ -1,6 +1,7 @@
 package actor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -25,6 +26,8 @@ type Config struct {
 	QRNextTTL      time.Duration
 	PairingCodeTTL time.Duration
 	PollInterval   time.Duration // for lost nudges and messages that became due
+	LoginTimeout   time.Duration // between the handshake and a login or the first QR code; 0: 30 s
+	DoubtWindow    time.Duration // connected time for which an unconfirmed message is resent and holds its chat; 0: 2 min
 }
 
 // Deps is what a fleet needs.
@@ -68,6 +71,7 @@ type Fleet struct {
 	mu     sync.RWMutex
 	shards map[int]*shard
 	actors map[string]*Actor // by company
+	ending map[string]*Actor // of shards that were closed, until they have ended
 	cancel context.CancelFunc
 	poller sync.WaitGroup
 }
@@ -81,6 +85,7 @@ type shard struct {
 
 // NewFleet returns a fleet without shards.
 func NewFleet(d Deps, cfg Config) *Fleet {
+	cfg.LoginTimeout, cfg.DoubtWindow = cmp.Or(cfg.LoginTimeout, loginTimeout), cmp.Or(cfg.DoubtWindow, doubtWindow)
 	return &Fleet{
 		deps: &deps{
 			store: d.Store, vault: d.Vault, dialer: d.Dialer, board: d.Board, logger: d.Logger,
@@ -89,6 +94,7 @@ func NewFleet(d Deps, cfg Config) *Fleet {
 		},
 		shards: make(map[int]*shard),
 		actors: make(map[string]*Actor),
+		ending: make(map[string]*Actor),
 	}
 }
 
@@ -153,12 +159,23 @@ func (f *Fleet) CloseShard(n int) (wait func()) {
 	for id, a := range f.actors {
 		if a.fence.Shard == n {
 			delete(f.actors, id)
-			stopping.Go(a.stop)
+			f.ending[id] = a
+			stopping.Go(func() { f.end(id, a) })
 		}
 	}
 	return func() {
 		stopping.Wait()
 		closing.cancel()
+	}
+}
+
+// end stops an actor of a closed shard.
+func (f *Fleet) end(companyID string, a *Actor) {
+	a.stop()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ending[companyID] == a {
+		delete(f.ending, companyID)
 	}
 }
 
@@ -172,7 +189,7 @@ func (f *Fleet) Kick(companyID string) {
 // Reconcile tells the owner of a company to look at the desired state. A company that has no actor yet gets
 // one at the next poll at the latest.
 func (f *Fleet) Reconcile(ctx context.Context, companyID string) {
-	if a := f.actor(companyID); a != nil {
+	if a := f.actor(companyID); a != nil && !a.ended() {
 		a.Reconcile()
 		return
 	}
@@ -186,7 +203,7 @@ func (f *Fleet) Reconcile(ctx context.Context, companyID string) {
 func (f *Fleet) ensure(companyID string, n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if a := f.actors[companyID]; a != nil {
+	if a := f.actors[companyID]; a != nil && !a.ended() {
 		a.Reconcile()
 		return
 	}
@@ -197,8 +214,11 @@ func (f *Fleet) ensure(companyID string, n int) {
 
 // startActor needs mu.
 func (f *Fleet) startActor(companyID string, n int) {
-	owned := f.shards[n]
-	a := newActor(f.deps, companyID, owned.fence)
+	owned, predecessor := f.shards[n], f.actors[companyID]
+	if predecessor == nil {
+		predecessor = f.ending[companyID]
+	}
+	a := newActor(f.deps, companyID, owned.fence, predecessor)
 	f.actors[companyID] = a
 	a.start(owned.ctx)
 }
@@ -223,7 +243,19 @@ func (f *Fleet) poll(ctx context.Context) error {
 	for _, id := range due {
 		f.Kick(id)
 	}
+	f.resume()
 	return nil
+}
+
+// resume kicks the outboxes that something was left undone in: a doubt, or whatever a database error interrupted.
+func (f *Fleet) resume() {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	for _, a := range f.actors {
+		if a.sender.unfinished() {
+			a.Kick()
+		}
+	}
 }
 
 func (f *Fleet) actor(companyID string) *Actor {

@@ -11,7 +11,7 @@ import (
 	"wafleet/shared/webhook"
 )
 
-// loginTimeout bounds the time between the handshake and what has to follow: a login or the first QR code.
+// loginTimeout is Config.LoginTimeout where none is given.
 const loginTimeout = 30 * time.Second
 
 // restartTimeout is how long the server's restart after a pairing is awaited. whatsmeow expects the socket to
@@ -106,20 +106,17 @@ func (a *Actor) logout(ctx context.Context) {
 
 // apply carries out a row of the signal table.
 func (a *Actor) apply(ctx context.Context, s Signal) {
-	if s.JID != "" && a.jid == "" { // paired: bind has recorded it
-		a.jid = s.JID
-		a.become(session.Connecting)
-		a.endPairing(ctx)
-		a.retry.Reset(restartTimeout)
+	if a.link == down && s.Then != Carry && s.Then != Halt {
+		return // of a socket that is gone already: whatsmeow tells of a login or a drop even when it just ended
+	}
+	if s.JID != "" && a.jid == "" {
+		a.paired(ctx, s)
 		if a.pairing.restart {
 			s.Then = Redial
 		}
 	}
 	if s.State == session.Reconnecting && a.jid == "" {
 		s.State = session.Pairing // an unpaired socket that drops is still a pairing
-	}
-	if a.link == down && (s.Then == Drain || s.Then == ShowQR) {
-		return // of a socket that is gone already: whatsmeow tells of a login even when it just ended
 	}
 	if s.Then == ShowQR {
 		a.greeted = true
@@ -155,22 +152,41 @@ func (a *Actor) apply(ctx context.Context, s Signal) {
 	}
 }
 
-// restart answers the server's wish for a new socket. While a pairing is being confirmed it waits for that:
-// closing the socket under the confirmation would make whatsmeow undo the pairing.
+// paired takes over the device that was just linked, also at the last moment: after its codes had run out, or
+// after the session was asked to stop.
+func (a *Actor) paired(ctx context.Context, s Signal) {
+	if a.desired == session.DesiredLoggedOut {
+		return
+	}
+	a.jid, a.failures = s.JID, 0
+	a.endPairing(ctx)
+	if a.desired == session.DesiredRunning {
+		a.record(ctx, Signal{State: session.Connecting, JID: s.JID, LID: s.LID}) // bind did; a code may have been shown since
+		a.retry.Reset(restartTimeout)
+	}
+}
+
+// restart answers the server's wish for a new socket: at once the first time, later when no login came of it.
+// While a pairing is being confirmed it waits for that: closing the socket under the confirmation would make
+// whatsmeow undo the pairing.
 func (a *Actor) restart(ctx context.Context) {
 	if a.pairing.restart = a.jid == ""; a.pairing.restart {
 		return
 	}
 	a.hang()
+	if a.failures++; a.failures > 1 {
+		a.again(ctx, 0)
+		return
+	}
 	a.dial(ctx)
 }
 
 // dial opens a socket in the background; the outcome comes back through the mailbox.
 func (a *Actor) dial(ctx context.Context) {
-	a.retry.Stop()
 	if a.link != down || a.desired != session.DesiredRunning {
 		return
 	}
+	a.retry.Stop()
 	if a.conn == nil {
 		conn, err := a.dialer.Open(ctx, a.companyID, a.jid, a.handlers(ctx))
 		if errors.Is(err, ErrNoDevice) {
@@ -218,7 +234,7 @@ func (a *Actor) dialed(ctx context.Context, err error) {
 	if err == nil {
 		a.link = up
 		if !a.greeted { // what it says may have overtaken this
-			a.retry.Reset(loginTimeout)
+			a.retry.Reset(a.cfg.LoginTimeout)
 		}
 		return
 	}

@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"wafleet/shared/message"
 	"wafleet/shared/store"
 	"wafleet/shared/store/db"
+	"wafleet/shared/vault"
 )
 
 const (
-	// doubtWindow is how long the acks of an unconfirmed message are awaited in all; it holds its chat meanwhile.
+	// doubtWindow is Config.DoubtWindow where none is given.
 	doubtWindow = 2 * time.Minute
 	// promptAttempts are repeated at once, so that the message keeps its place; later ones wait and may be overtaken.
 	promptAttempts = 2
@@ -35,7 +38,7 @@ func (a *Actor) prepare(ctx context.Context, row *db.PeekOutboxRow) error {
 	if row.Wire != nil {
 		return nil
 	}
-	body, err := a.vault.Open(ctx, a.companyID, message.BodyContext(row.MessageID), row.Body)
+	body, err := a.open(ctx, message.BodyContext(row.MessageID), row.Body)
 	if err != nil {
 		return fmt.Errorf("open body: %w", err)
 	}
@@ -54,6 +57,18 @@ func (a *Actor) prepare(ctx context.Context, row *db.PeekOutboxRow) error {
 	return nil
 }
 
+// errNoKeys says that a company's key could not be had. It is no fault of the message's, and may work later.
+var errNoKeys = errors.New("keys cannot be had")
+
+// open opens what is sealed. An error is errNoKeys if it was not even tried.
+func (a *Actor) open(ctx context.Context, place string, sealed []byte) ([]byte, error) {
+	text, err := a.vault.Open(ctx, a.companyID, place, sealed)
+	if err != nil && !errors.Is(err, vault.ErrCannotOpen) && !errors.Is(err, vault.ErrNoKey) {
+		return nil, fmt.Errorf("%w: %w", errNoKeys, err)
+	}
+	return text, err //nolint:wrapcheck // wrapped by the caller
+}
+
 func (a *Actor) attempt(row *db.PeekOutboxRow) store.Attempt {
 	return store.Attempt{CompanyID: a.companyID, MessageID: row.MessageID, Incarnation: a.incarnation, Wire: row.Wire}
 }
@@ -66,7 +81,10 @@ func (a *Actor) claim(ctx context.Context, row *db.PeekOutboxRow) error {
 // transmit puts a claimed message on the wire.
 func (s *sender) transmit(ctx context.Context, conn Conn, row *db.PeekOutboxRow) error {
 	a := s.actor
-	wire, err := a.vault.Open(ctx, a.companyID, message.WireContext(row.MessageID), row.Wire)
+	wire, err := a.open(ctx, message.WireContext(row.MessageID), row.Wire)
+	if errors.Is(err, errNoKeys) {
+		return &SendError{Outcome: NotWritten, Reason: "keys_unavailable", Err: err}
+	}
 	if err != nil {
 		return &SendError{Outcome: NotWritten, Reason: "unreadable", Final: true, Err: err}
 	}
@@ -81,7 +99,8 @@ func (s *sender) transmit(ctx context.Context, conn Conn, row *db.PeekOutboxRow)
 	return err //nolint:wrapcheck // a *SendError
 }
 
-// conclude writes how an attempt ended, repeating until it is written: the message must not stay in hand.
+// conclude writes how an attempt ended, repeating until it is written: the message must not stay in hand. A sender
+// that is to stop gives up after a while.
 func (s *sender) conclude(ctx context.Context, row *db.PeekOutboxRow, sendErr error, next *store.Attempt) (begun bool, err error) {
 	a, m := s.actor, verdict(row.MessageID, row.Attempt+1, sendErr)
 	m.CompanyID = a.companyID
@@ -99,7 +118,7 @@ func (s *sender) conclude(ctx context.Context, row *db.PeekOutboxRow, sendErr er
 			return begun, nil
 		case errors.Is(err, store.ErrNotMoved):
 			return false, nil // a receipt was faster
-		case errors.Is(err, store.ErrFenced) || try == maxAttempts:
+		case errors.Is(err, store.ErrFenced) || try >= maxAttempts && s.ending():
 			// The row stays sending; the next owner finds it in doubt and resolves it.
 			return false, fmt.Errorf("conclude send: %w", err)
 		}
@@ -136,22 +155,25 @@ func verdict(messageID string, attempt int, err error) store.Move {
 // resolveDoubts resends what may or may not have gone out, under the same id: server and phones fold the
 // copies. A receipt among what piled up while offline has lifted some already. It returns false when the
 // sender should rest.
-func (s *sender) resolveDoubts(ctx context.Context, conn Conn) (bool, error) {
+func (s *sender) resolveDoubts(ctx context.Context, conn Conn, settled time.Time) (bool, error) {
 	a := s.actor
 	rows, err := a.store.Queries().ListUnconfirmed(ctx, a.store.Pool(), a.companyID)
 	if err != nil {
 		return false, fmt.Errorf("list unconfirmed: %w", err)
 	}
+	maps.DeleteFunc(s.doubts, func(id string, _ doubt) bool { // settled by a receipt
+		return !slices.ContainsFunc(rows, func(row db.ListUnconfirmedRow) bool { return row.MessageID == id })
+	})
 	for i := range rows {
 		if current, _ := s.current(); current != conn {
 			return false, nil
 		}
 		id := rows[i].MessageID
-		if s.doubted[id] >= doubtWindow {
+		if s.doubtFor(id, settled) >= a.cfg.DoubtWindow {
 			if err := a.move(ctx, store.Move{MessageID: id, To: message.Failed, Reason: "unconfirmed"}); err != nil {
 				return false, err
 			}
-			delete(s.doubted, id)
+			delete(s.doubts, id)
 			continue
 		}
 		row := db.PeekOutboxRow{MessageID: id, Phone: rows[i].Phone, Wire: rows[i].Wire, Attempt: rows[i].Attempt}
@@ -169,22 +191,34 @@ func (s *sender) resolveDoubts(ctx context.Context, conn Conn) (bool, error) {
 	return true, nil
 }
 
+// doubtFor is how long a message has been in doubt, counted from its first resend. Only connected time counts.
+func (s *sender) doubtFor(id string, settled time.Time) time.Duration {
+	now, d := time.Now(), s.doubts[id]
+	if !d.seen.IsZero() {
+		since := d.seen
+		if since.Before(settled) {
+			since = settled
+		}
+		d.lasted += now.Sub(since)
+	}
+	d.seen = now
+	s.doubts[id] = d
+	return d.lasted
+}
+
 // resend is one more attempt of a message that may have gone out before. Without an ack it stays in doubt,
 // whatever the reason: the earlier copy may be on its way.
 func (s *sender) resend(ctx context.Context, conn Conn, row *db.PeekOutboxRow) (sendErr, err error) {
 	s.actor.metrics.resends.Inc()
 	release := s.take(row.MessageID)
 	defer release()
-	start := time.Now()
 	sendErr = s.transmit(ctx, conn, row)
 	var failed *SendError
 	if errors.As(sendErr, &failed) && failed.Outcome != Refused {
 		failed.Outcome = Unknown
 	}
 	if sendErr == nil {
-		delete(s.doubted, row.MessageID)
-	} else {
-		s.doubted[row.MessageID] += time.Since(start)
+		delete(s.doubts, row.MessageID)
 	}
 	_, err = s.conclude(ctx, row, sendErr, nil)
 	return sendErr, err

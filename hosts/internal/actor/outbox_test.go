@@ -12,7 +12,6 @@ import (
 
 	"wafleet/hosts/internal/actor"
 	"wafleet/shared/message"
-	"wafleet/shared/store/db"
 )
 
 func TestOutboxKeepsItsOrder(t *testing.T) {

@@ -26,6 +26,9 @@ type script struct {
 	ConnectErr func() error
 	// SendErr decides how a send ends; nil acks everything.
 	SendErr func(m actor.Outgoing) error
+	// OnDial and OnSend are the same by company; nil lets them succeed.
+	OnDial func(companyID string) error
+	OnSend func(companyID string, m actor.Outgoing) error
 	// OpenErr fails Open.
 	OpenErr error
 
@@ -149,8 +152,13 @@ var errOffline = errors.New("offline")
 func (c *conn) Connect(ctx context.Context) error {
 	c.script.mu.Lock()
 	c.script.dials[c.companyID]++
-	connectErr, obliging := c.script.ConnectErr, c.script.Obliging
+	connectErr, onDial, obliging := c.script.ConnectErr, c.script.OnDial, c.script.Obliging
 	c.script.mu.Unlock()
+	if onDial != nil {
+		if err := onDial(c.companyID); err != nil {
+			return err
+		}
+	}
 	if connectErr != nil {
 		if err := connectErr(); err != nil {
 			return err
@@ -246,8 +254,13 @@ func (c *conn) Send(_ context.Context, m actor.Outgoing) error {
 		return &actor.SendError{Outcome: actor.NotWritten, Reason: "connection_lost", Err: errOffline}
 	}
 	c.script.mu.Lock()
-	sendErr := c.script.SendErr
+	sendErr, onSend := c.script.SendErr, c.script.OnSend
 	c.script.mu.Unlock()
+	if onSend != nil {
+		if err := onSend(c.companyID, m); err != nil {
+			return err
+		}
+	}
 	if sendErr != nil {
 		if err := sendErr(m); err != nil {
 			return err

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"wafleet/shared/message"
 	"wafleet/shared/store"
 	"wafleet/shared/store/db"
@@ -29,19 +31,29 @@ type sender struct {
 	logger *slog.Logger
 
 	mu       sync.Mutex
-	conn     Conn // nil while offline
-	settled  bool // doubts may be resolved
+	conn     Conn      // nil while offline
+	settled  time.Time // since when doubts may be resolved; zero: not yet
 	stopping bool
 	running  bool
-	again    bool                     // a kick came while running
-	idle     chan struct{}            // closed when the goroutine ended; nil if none runs
-	doubted  map[string]time.Duration // how long the ack of an unconfirmed message was awaited in vain
-	inHand   string                   // the message whose ack is awaited or being recorded
-	recorded chan struct{}            // closed when inHand's outcome is written
+	again    bool          // a kick came while running
+	undone   bool          // the last look at the outbox left something that nobody else will kick for
+	idle     chan struct{} // closed when the goroutine ended; nil if none runs
+	inHand   string        // the message whose ack is awaited or being recorded
+	recorded chan struct{} // closed when inHand's outcome is written
+
+	// Of the goroutine alone.
+	doubts map[string]doubt // unconfirmed messages that a resend has not settled
+	unsure bool             // a write failed: a claim may be committed although nothing is in hand
+}
+
+// doubt is how long an unconfirmed message has been one, in connected time.
+type doubt struct {
+	lasted time.Duration
+	seen   time.Time
 }
 
 func newSender(a *Actor) *sender {
-	return &sender{actor: a, logger: a.logger, doubted: make(map[string]time.Duration)}
+	return &sender{actor: a, logger: a.logger, doubts: make(map[string]doubt)}
 }
 
 // online lets the outbox flow through a connection.
@@ -55,7 +67,7 @@ func (s *sender) online(conn Conn) {
 // settle says that what piled up while offline has arrived: receipts among it have resolved what they could.
 func (s *sender) settle() {
 	s.mu.Lock()
-	s.settled = true
+	s.settled = time.Now()
 	s.mu.Unlock()
 	s.kick()
 }
@@ -64,7 +76,7 @@ func (s *sender) settle() {
 func (s *sender) offline() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.conn, s.settled = nil, false
+	s.conn, s.settled = nil, time.Time{}
 }
 
 // stop claims nothing more and waits until the message in hand is decided.
@@ -97,12 +109,15 @@ func (s *sender) run() {
 	// What is begun is finished even while the actor stops; every step has a deadline of its own.
 	ctx := context.Background()
 	for {
-		if err := s.drain(ctx); errors.Is(err, store.ErrFenced) {
+		err := s.drain(ctx)
+		if errors.Is(err, store.ErrFenced) {
 			s.actor.fenced(ctx, "send")
 		} else if err != nil {
+			s.unsure = true
 			s.logger.WarnContext(ctx, "drain outbox", "error", err)
 		}
 		s.mu.Lock()
+		s.undone = err != nil || len(s.doubts) > 0
 		if !s.again || s.stopping || s.conn == nil {
 			s.running = false
 			close(s.idle)
@@ -116,11 +131,11 @@ func (s *sender) run() {
 }
 
 // current returns the connection to send through, or nil when the sender should end.
-func (s *sender) current() (conn Conn, settled bool) {
+func (s *sender) current() (conn Conn, settled time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopping {
-		return nil, false
+		return nil, time.Time{}
 	}
 	return s.conn, s.settled
 }
@@ -132,8 +147,11 @@ func (s *sender) drain(ctx context.Context) error {
 		if conn == nil {
 			return nil
 		}
-		if settled {
-			if progress, err := s.resolveDoubts(ctx, conn); err != nil || !progress {
+		if err := s.reclaim(ctx); err != nil {
+			return err
+		}
+		if !settled.IsZero() {
+			if progress, err := s.resolveDoubts(ctx, conn, settled); err != nil || !progress {
 				return err
 			}
 		}
@@ -146,6 +164,34 @@ func (s *sender) drain(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// reclaim puts in doubt what a failed write may have claimed. Nothing is in hand here, so that every row that says
+// sending is such a one.
+func (s *sender) reclaim(ctx context.Context) error {
+	if !s.unsure {
+		return nil
+	}
+	s.actor.incarnation = uuid.New()
+	if err := s.actor.doubtStale(ctx); err != nil {
+		return err
+	}
+	s.unsure = false
+	return nil
+}
+
+// unfinished says that the outbox has to be looked at again although nothing new is in it.
+func (s *sender) unfinished() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.undone && !s.running
+}
+
+// ending says that nothing more will be claimed.
+func (s *sender) ending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopping
 }
 
 // sendPage sends what was peeked, in order. It ends early after anything but a plain success: a failure may
@@ -197,11 +243,15 @@ func (s *sender) following(ctx context.Context, rest []db.PeekOutboxRow, sendErr
 
 // begin claims a message, or concludes it at once if it can never be sent.
 func (s *sender) begin(ctx context.Context, row *db.PeekOutboxRow) (bool, error) {
-	if err := s.actor.prepare(ctx, row); err != nil {
+	err := s.actor.prepare(ctx, row)
+	if errors.Is(err, errNoKeys) {
+		return false, err
+	}
+	if err != nil {
 		s.logger.ErrorContext(ctx, "message cannot be built", "message_id", row.MessageID, "error", err)
 		return false, s.actor.move(ctx, store.Move{MessageID: row.MessageID, To: message.Failed, Reason: "unreadable"})
 	}
-	err := s.actor.claim(ctx, row)
+	err = s.actor.claim(ctx, row)
 	if errors.Is(err, store.ErrNotMoved) {
 		return false, nil
 	}

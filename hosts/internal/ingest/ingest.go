@@ -223,7 +223,8 @@ func (in *Ingester) write(ctx context.Context, params db.QueueMessagesParams) er
 	if len(params.MessageIds) == 0 {
 		return nil
 	}
-	queued, err := in.Store.Queries().QueueMessages(ctx, in.Store.Pool(), params)
+	// With the queue in the same database a crash undoes the delete that follows before it undoes this.
+	queued, err := in.Store.Queries().QueueMessages(ctx, in.Store.Handover(in.Queue), params)
 	if err != nil {
 		return fmt.Errorf("queue messages: %w", err)
 	}

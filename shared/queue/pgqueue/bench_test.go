@@ -104,24 +104,29 @@ func BenchmarkHandOver(b *testing.B) {
 	}
 }
 
-// BenchmarkHandOverPaced has the same at 400 sends a second, which tells how long a message takes when nothing queues up.
+// BenchmarkHandOverPaced has the same senders at 2,000 sends a second together, which tells how long a message takes when
+// nothing queues up.
 func BenchmarkHandOverPaced(b *testing.B) {
+	const each = senders * time.Second / 2000
 	for _, name := range []string{jobs, work} {
 		b.Run(name, func(b *testing.B) {
 			q := benchmarkQueue(b)
 			b.ResetTimer()
 			var sending errgroup.Group
-			sending.Go(func() error {
-				tick := time.NewTicker(2500 * time.Microsecond)
-				defer tick.Stop()
-				for n := range b.N {
-					<-tick.C
-					if err := q.Send(b.Context(), name, benchMessage(name, int64(n), 1000)); err != nil {
-						return err
+			var next atomic.Int64
+			for range senders {
+				sending.Go(func() error {
+					tick := time.NewTicker(each)
+					defer tick.Stop()
+					for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
+						<-tick.C
+						if err := q.Send(b.Context(), name, benchMessage(name, i, 1000)); err != nil {
+							return err
+						}
 					}
-				}
-				return nil
-			})
+					return nil
+				})
+			}
 			latencies := receiveAll(b, q, name, b.N)
 			require.NoError(b, sending.Wait())
 			report(b, latencies)

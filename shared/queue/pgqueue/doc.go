@@ -27,8 +27,9 @@
 //
 // # What a crash of the server does
 //
-// Sends, claims and hand-backs are on disk when the call returns. Deletes follow within a second: a crash before that
-// delivers the message once more.
+// Sends and hand-backs are on disk when the call returns. Claims and deletes follow within a second: a crash before that
+// delivers the message once more. Whoever writes to the same database before a Send may leave the flush to it: see
+// Queue.Unflushed.
 //
 // # Limits
 //

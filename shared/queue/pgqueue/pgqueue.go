@@ -41,9 +41,10 @@ type Queue struct {
 	log         *slog.Logger
 
 	// mu guards what follows.
-	mu     sync.Mutex
-	cancel context.CancelFunc
-	loops  sync.WaitGroup
+	mu        sync.Mutex
+	cancel    context.CancelFunc
+	loops     sync.WaitGroup
+	unflushed *pgxpool.Pool
 }
 
 // New returns the queues with these definitions. The pool stays the caller's. It takes no session state, but the
@@ -75,6 +76,9 @@ func (q *Queue) Start(ctx context.Context) error {
 	if err != nil {
 		return classify(ctx, "start queue", err)
 	}
+	if q.unflushed, err = openUnflushed(ctx, q.pool); err != nil {
+		return errors.Join(classify(ctx, "start queue", err), conn.Close(ctx))
+	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	q.cancel = cancel
 	q.board.open()
@@ -102,10 +106,36 @@ func (q *Queue) Stop(ctx context.Context) error {
 	select {
 	case <-stopped:
 		q.cancel = nil
+		q.unflushed.Close()
+		q.unflushed = nil
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("stop queue: %w", ctx.Err())
 	}
+}
+
+// Unflushed is a second pool of the same database, whose commits do not wait for the disk. It is for writes that some
+// later commit makes durable before anybody is told of them: the log of a Postgres server has one order, so that a Send
+// that is on disk has everything before it on disk as well. Such a write costs microseconds where a flush costs
+// milliseconds. Outside of Start and Stop it is the ordinary pool.
+func (q *Queue) Unflushed() *pgxpool.Pool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.unflushed == nil {
+		return q.pool
+	}
+	return q.unflushed
+}
+
+func openUnflushed(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Pool, error) {
+	config := pool.Config()
+	config.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
+	config.MaxConns = max(2, config.MaxConns/2)
+	unflushed, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open pool without flush: %w", err)
+	}
+	return unflushed, nil
 }
 
 // definition finds a queue by its name.

@@ -106,7 +106,7 @@ func claimFIFO(ctx context.Context, sql *sqlcgen.Queries, def queue.Definition, 
 		Queue: def.Name, Most: most, VisibilitySeconds: visibility.Seconds(), MaxReceives: def.MaxReceives, Dead: def.DeadLetters,
 	})
 	if err != nil {
-		return nil, err //nolint:wrapcheck // the caller classifies it
+		return nil, err
 	}
 	received := make([]queue.Received, len(rows))
 	for i, r := range rows {
@@ -123,7 +123,7 @@ func claimStandard(ctx context.Context, sql *sqlcgen.Queries, def queue.Definiti
 		Queue: def.Name, Most: most, VisibilitySeconds: visibility.Seconds(), MaxReceives: def.MaxReceives, Dead: def.DeadLetters,
 	})
 	if err != nil {
-		return nil, err //nolint:wrapcheck // the caller classifies it
+		return nil, err
 	}
 	received := make([]queue.Received, len(rows))
 	for i, r := range rows {

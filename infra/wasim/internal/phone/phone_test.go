@@ -123,6 +123,25 @@ func TestNewSessionAfterATrouble(t *testing.T) {
 	require.Equal(t, phone.KindPreKey, say(t, anna, boris, &batch, "boris", "c").Kind)
 }
 
+// TestBothBeginAtOnce lets two phones write to each other before either has heard of the other, and goes on with messages
+// crossing each other.
+func TestBothBeginAtOnce(t *testing.T) {
+	t.Parallel()
+	anna, boris := newPhone(t, "1"), newPhone(t, "2")
+	var batch ledger.Batch
+	for round := range 10 {
+		var toBoris, toAnna []phone.Ciphertext
+		for range 3 {
+			toBoris = append(toBoris, say(t, anna, boris, &batch, "boris", "x"))
+			toAnna = append(toAnna, say(t, boris, anna, &batch, "anna", "y"))
+		}
+		for i := range 3 {
+			require.Equal(t, "x", hear(t, boris, &batch, "anna", toBoris[i]), "round %d", round)
+			require.Equal(t, "y", hear(t, anna, &batch, "boris", toAnna[i]), "round %d", round)
+		}
+	}
+}
+
 func TestBundleThatCannotBeHad(t *testing.T) {
 	t.Parallel()
 	var batch ledger.Batch

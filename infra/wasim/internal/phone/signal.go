@@ -10,13 +10,9 @@ import (
 	"go.mau.fi/libsignal/keys/prekey"
 	"go.mau.fi/libsignal/protocol"
 	"go.mau.fi/libsignal/session"
-	"go.mau.fi/libsignal/signalerror"
 
 	"wafleet/infra/wasim/internal/ledger"
 )
-
-// ErrOldCounter marks a ciphertext that was decrypted before.
-var ErrOldCounter = signalerror.ErrOldCounter
 
 // ErrUndecryptable marks a ciphertext that cannot be read with the sessions and keys of the phone.
 var ErrUndecryptable = errors.New("message cannot be decrypted")
@@ -86,50 +82,6 @@ func encrypt(ctx context.Context, cipher *session.Cipher, plaintext []byte) (Cip
 		kind = KindPreKey
 	}
 	return Ciphertext{Kind: kind, Body: sealed.Serialize()}, nil
-}
-
-// Decrypt decrypts what a peer sent. The error is ErrOldCounter or ErrUndecryptable.
-func (p *Phone) Decrypt(ctx context.Context, batch *ledger.Batch, peer string, sealed Ciphertext) (plaintext []byte, err error) {
-	// The library slices what it is given without looking at its length first.
-	defer func() {
-		if cause := recover(); cause != nil {
-			plaintext, err = nil, fmt.Errorf("%w: %v", ErrUndecryptable, cause)
-		}
-	}()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	store := &signalStore{phone: p, batch: batch}
-	address := protocol.NewSignalAddress(peer, 0)
-	cipher := session.NewCipher(session.NewBuilderFromSignal(store, address, serializer), address)
-	padded, err := open(ctx, cipher, sealed)
-	switch {
-	case errors.Is(err, signalerror.ErrOldCounter):
-		return nil, ErrOldCounter
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w", ErrUndecryptable, err)
-	default:
-		return unpad(padded)
-	}
-}
-
-func open(ctx context.Context, cipher *session.Cipher, sealed Ciphertext) ([]byte, error) {
-	switch sealed.Kind {
-	case KindPreKey:
-		message, err := protocol.NewPreKeySignalMessageFromBytes(
-			sealed.Body, serializer.PreKeySignalMessage, serializer.SignalMessage)
-		if err != nil {
-			return nil, fmt.Errorf("parse prekey message: %w", err)
-		}
-		return cipher.DecryptMessage(ctx, message) //nolint:wrapcheck // The caller wraps it.
-	case KindMessage:
-		message, err := protocol.NewSignalMessageFromBytes(sealed.Body, serializer.SignalMessage)
-		if err != nil {
-			return nil, fmt.Errorf("parse message: %w", err)
-		}
-		return cipher.Decrypt(ctx, message) //nolint:wrapcheck // The caller wraps it.
-	default:
-		return nil, fmt.Errorf("%w: kind %q", ErrUndecryptable, sealed.Kind)
-	}
 }
 
 // pad hides the length of a plaintext behind 1 to 15 bytes that tell their own number.

@@ -89,10 +89,14 @@ func (s *signalStore) LoadSession(_ context.Context, peer *protocol.SignalAddres
 }
 
 func (s *signalStore) StoreSession(_ context.Context, peer *protocol.SignalAddress, session *record.Session) error {
-	raw := session.Serialize()
-	s.phone.sessions[peer.Name()] = raw
-	s.batch.Put(BucketSessions, s.phone.number+"/"+peer.Name(), raw)
+	s.phone.keepSession(s.batch, peer.Name(), session.Serialize())
 	return nil
+}
+
+// keepSession replaces the session with a peer; the lock is held.
+func (p *Phone) keepSession(batch *ledger.Batch, peer string, raw []byte) {
+	p.sessions[peer] = raw
+	batch.Put(BucketSessions, p.number+"/"+peer, raw)
 }
 
 func (s *signalStore) StorePreKey(context.Context, uint32, *record.PreKey) error { return errUnused }

@@ -1,0 +1,252 @@
+package actor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"wafleet/hosts/internal/actor"
+	"wafleet/shared/session"
+	"wafleet/shared/webhook"
+)
+
+// signals is package wa's table as an actor sees it. Pairing is not among them: see chaos.pair.
+func signals() []actor.Signal {
+	all := append(stale(),
+		actor.Signal{State: session.Reconnecting, Reason: "connect_failure_418", Event: webhook.SessionDisconnected, Then: actor.Retry},
+		actor.Signal{}) // whatever asks for nothing
+	for _, halt := range halts {
+		all = append(all, halt)
+	}
+	return all
+}
+
+// chaos drives one company at random: its user, its phone, WhatsApp and the network, in any order.
+type chaos struct {
+	*bundle
+	t      *testing.T
+	id     string
+	random *rand.Rand
+
+	mu       sync.Mutex
+	burst    int            // dials since anything that allows for new ones
+	worst    int            // longest burst
+	failing  int            // dials still to fail
+	attempts map[string]int // of messages
+	acked    map[string]bool
+	wires    map[string]string
+	broken   []string
+}
+
+// TestSessionsUnderChaos is the property test of the state machine. Whatever signals, dial results and wishes come
+// in whatever order: an actor opens one socket at a time, does not hammer, sends only while online and nothing
+// after its ack, and what it believes is what Postgres says. Then the weather clears up, and everything arrives.
+func TestSessionsUnderChaos(t *testing.T) {
+	t.Parallel()
+	const companies, steps = 6, 40
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	cfg := quick
+	cfg.LoginTimeout, cfg.QRFirstTTL, cfg.QRNextTTL = 30*time.Millisecond, 40*time.Millisecond, 20*time.Millisecond
+	cfg.ReconnectDelay = time.Millisecond
+	b := setup(t, cfg)
+	all := make(map[string]*chaos)
+	for i := range companies {
+		c := &chaos{
+			bundle: b, t: t, id: fmt.Sprintf("company-%d", i), random: rand.New(rand.NewPCG(seed, uint64(i))), //nolint:gosec // a test's choices
+			attempts: make(map[string]int), acked: make(map[string]bool), wires: make(map[string]string),
+		}
+		all[c.id] = c
+		b.create(t, c.id, shardNo)
+	}
+	b.set(func(s *script) {
+		s.OnDial = func(companyID string) error { return all[companyID].dialled() }
+		s.OnSend = func(companyID string, m actor.Outgoing) error { return all[companyID].sending(m) }
+	})
+	var running sync.WaitGroup
+	for _, c := range all {
+		running.Go(func() {
+			for range steps {
+				c.step()
+			}
+		})
+	}
+	running.Wait()
+	require.Eventually(t, func() bool {
+		stored := b.stored(t)
+		delete(stored, string(session.Created)) // of companies without an actor, the bundle's own among them
+		seen := b.seen(t)
+		delete(seen, string(session.Created))
+		return maps.Equal(stored, seen)
+	}, await, time.Millisecond, "what the actors believe is what Postgres says")
+
+	b.set(func(s *script) { s.Obliging, s.OnDial, s.OnSend = true, nil, nil })
+	for _, c := range all {
+		c.ask(session.DesiredStopped)
+	}
+	require.Eventually(t, func() bool { return b.stored(t)["stopped"] == companies }, await, time.Millisecond)
+	require.Equal(t, companies, b.seen(t)["stopped"])
+	require.Zero(t, b.Sockets())
+	for _, c := range all {
+		c.ask(session.DesiredRunning)
+	}
+	require.Eventually(t, func() bool { return b.unsettled(t) == 0 }, await, 5*time.Millisecond, "every message has an end")
+	require.Eventually(t, func() bool { return b.stored(t)["connected"] == companies }, await, time.Millisecond)
+	require.Equal(t, companies, b.seen(t)["connected"])
+	require.NoError(t, b.fleet.Stop(t.Context()))
+	require.Empty(t, b.seen(t))
+	require.Zero(t, b.Sockets())
+	require.Empty(t, b.Broken())
+	for _, c := range all {
+		require.Empty(t, c.broken)
+		require.LessOrEqual(t, c.worst, cfg.MaxReconnects+1, "dials in a row that led to nothing")
+	}
+}
+
+// step does one thing.
+func (c *chaos) step() {
+	switch n := c.random.IntN(20); {
+	case n < 9:
+		table := signals()
+		c.say(table[c.random.IntN(len(table))])
+	case n < 11:
+		c.pair()
+	case n < 13:
+		c.say(connected())
+		c.say(actor.Signal{Then: actor.Settle})
+	case n < 15:
+		c.ask(session.DesiredRunning)
+	case n == 15:
+		c.ask(session.DesiredStopped)
+	case n == 16:
+		c.ask(session.DesiredLoggedOut)
+	case n == 17:
+		c.mu.Lock()
+		c.failing = c.random.IntN(6)
+		c.mu.Unlock()
+	default:
+		c.accept()
+	}
+	select { // let some of it happen, or none
+	case <-time.After(time.Duration(c.random.IntN(8)) * time.Millisecond):
+	case <-c.t.Context().Done():
+	}
+	if row := c.sessionOf(c.t, c.id); !slices.Contains(session.States(), session.State(row.State)) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.broken = append(c.broken, "state "+row.State)
+	}
+}
+
+// say is a word of the latest socket, dead or alive.
+func (c *chaos) say(s actor.Signal) {
+	conn := c.latestOf(c.id)
+	if conn == nil {
+		return
+	}
+	if s.Then == actor.Drain {
+		conn.mu.Lock()
+		jid, open := conn.jid, conn.open
+		conn.mu.Unlock()
+		if jid == "" {
+			return // nobody logs in without a device
+		}
+		s.JID, s.LID = jid, ""
+		if open {
+			c.allow()
+		}
+	}
+	conn.Signal(s)
+}
+
+// pair links the device, if there is a socket on which that can be.
+func (c *chaos) pair() {
+	conn := c.latestOf(c.id)
+	if conn == nil || !conn.isOpen() || c.sessionOf(c.t, c.id).JID != nil {
+		return
+	}
+	if err := conn.Bind(context.WithoutCancel(c.t.Context()), jidOf(c.id), ""); err != nil {
+		return
+	}
+	conn.mu.Lock()
+	conn.jid = jidOf(c.id)
+	conn.mu.Unlock()
+	c.allow()
+	conn.Signal(actor.Signal{JID: jidOf(c.id)})
+	conn.Signal(actor.Signal{Then: actor.Redial})
+}
+
+func (c *chaos) ask(desired session.Desired) {
+	c.allow()
+	c.declare(c.t, c.id, desired)
+	c.fleet.Reconcile(c.t.Context(), c.id)
+}
+
+func (c *chaos) accept() {
+	c.mu.Lock()
+	c.attempts[""]++
+	id := fmt.Sprintf("3EB0%s%04d", c.id[len(c.id)-1:], c.attempts[""])
+	c.mu.Unlock()
+	c.queueFor(c.t, c.id, id, fmt.Sprintf("7900111111%d", c.random.IntN(3)), "text of "+id)
+	c.fleet.Kick(c.id)
+}
+
+// allow begins a new burst: somebody asked, or a socket has worked.
+func (c *chaos) allow() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.burst = 0
+}
+
+func (c *chaos) dialled() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.burst++
+	c.worst = max(c.worst, c.burst)
+	if c.failing > 0 {
+		c.failing--
+		return errors.New("no route")
+	}
+	return nil
+}
+
+// sending lets the first two attempts of a message end in any way. It knows what was acked.
+func (c *chaos) sending(m actor.Outgoing) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.acked[m.ID] {
+		c.broken = append(c.broken, "sent after its ack: "+m.ID)
+	}
+	if wire, before := c.wires[m.ID]; before && wire != string(m.Wire) {
+		c.broken = append(c.broken, "other content under the id "+m.ID)
+	}
+	c.wires[m.ID] = string(m.Wire)
+	if c.attempts[m.ID]++; c.attempts[m.ID] <= 2 {
+		switch rand.N(8) { //nolint:gosec // a test's choices
+		case 0:
+			return &actor.SendError{Outcome: actor.NotWritten, Reason: "query_timeout", Err: errOffline}
+		case 1, 2:
+			return unknown("no_ack")
+		case 3:
+			return &actor.SendError{Outcome: actor.Refused, Reason: "server_refused_479", Err: errOffline}
+		}
+	}
+	c.acked[m.ID] = true
+	return nil
+}
+
+// unsettled counts the messages that have not come to an end.
+func (b *bundle) unsettled(t *testing.T) (n int) {
+	t.Helper()
+	err := b.store.Pool().QueryRow(t.Context(), `SELECT count(*) FROM messages WHERE status NOT IN ('sent', 'failed')`).Scan(&n)
+	require.NoError(t, err)
+	return n
+}
