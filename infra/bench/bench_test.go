@@ -55,7 +55,6 @@ func TestEndToEnd(t *testing.T) {
 		require.Greater(t, result[name], 0.0, name)
 	}
 	require.GreaterOrEqual(t, result["p99Ms"], result["p50Ms"])
-	require.GreaterOrEqual(t, result["p50Ms"], result["acceptP50Ms"], "it is accepted before it arrives")
 	for _, name := range []string{"lost", "duplicates", "refused"} {
 		require.InDelta(t, 0, result[name], 0, name)
 	}

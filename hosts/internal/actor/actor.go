@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,7 +30,7 @@ const (
 	up                  // the handshake is done; pairing or online
 )
 
-// Actor owns the session of one company. Its fields below mailbox belong to its goroutine alone.
+// Actor owns the session of one company. Its fields below socket belong to its goroutine alone.
 type Actor struct {
 	*deps
 	companyID   string
@@ -44,6 +45,7 @@ type Actor struct {
 	workers sync.WaitGroup // the goroutine itself, dials, the sender
 	lost    chan struct{}  // closed when a write was fenced
 	lose    sync.Once
+	socket  atomic.Int64 // counts the sockets, from their dial to their end and from there to the next dial
 
 	state    session.State
 	desired  session.Desired
@@ -57,8 +59,12 @@ type Actor struct {
 	pairing  pairing
 }
 
-// What arrives in the mailbox besides Signals.
+// What arrives in the mailbox.
 type (
+	said struct {
+		Signal
+		socket int64 // that was the latest when it was said
+	}
 	reconcile struct{}
 	dialed    struct{ err error }
 	codeReady struct {
@@ -146,8 +152,8 @@ func (a *Actor) handle(ctx context.Context, msg any) {
 	switch m := msg.(type) {
 	case reconcile:
 		a.reconcile(ctx, false)
-	case Signal:
-		a.apply(ctx, m)
+	case said:
+		a.hear(ctx, m)
 	case dialed:
 		a.dialed(ctx, m.err)
 	case codeReady:

@@ -31,7 +31,7 @@ var incomingSpace = uuid.MustParse("5b4ad4a2-2f0e-4b1c-9d0c-5f1f0a0c7a11")
 // handlers is what the connection calls. They run on the connection's goroutines, not on the actor's.
 func (a *Actor) handlers(ctx context.Context) Handlers {
 	return Handlers{
-		Signal:  func(s Signal) { a.post(ctx, s) },
+		Signal:  func(s Signal) { a.post(ctx, said{s, a.socket.Load()}) },
 		Receive: a.receive,
 		Receipt: a.receipt,
 		Bind:    a.bind,

@@ -104,11 +104,18 @@ func (a *Actor) logout(ctx context.Context) {
 	a.record(ctx, Signal{State: session.LoggedOut, Reason: "asked", Action: session.ActionRelink, Event: webhook.SessionLoggedOut})
 }
 
+// hear applies a signal, unless it is of a socket that is gone already: whatsmeow tells of a login or a drop even
+// when it just ended. What is true of the device, whichever socket said it, counts always.
+func (a *Actor) hear(ctx context.Context, s said) {
+	stale := a.link == down || s.socket != a.socket.Load()
+	if stale && s.Then != Carry && s.Then != Halt {
+		return
+	}
+	a.apply(ctx, s.Signal)
+}
+
 // apply carries out a row of the signal table.
 func (a *Actor) apply(ctx context.Context, s Signal) {
-	if a.link == down && s.Then != Carry && s.Then != Halt {
-		return // of a socket that is gone already: whatsmeow tells of a login or a drop even when it just ended
-	}
 	if s.JID != "" && a.jid == "" {
 		a.paired(ctx, s)
 		if a.pairing.restart {
@@ -203,6 +210,7 @@ func (a *Actor) dial(ctx context.Context) {
 		a.conn = conn
 	}
 	a.link, a.greeted = dialing, false
+	a.socket.Add(1)
 	life, hangUp := context.WithCancel(ctx)
 	a.hangUp = hangUp
 	conn := a.conn
@@ -264,6 +272,10 @@ func (a *Actor) again(ctx context.Context, atLeast time.Duration) {
 func (a *Actor) hang() {
 	a.sender.offline()
 	a.retry.Stop()
+	a.pairing.next.Stop() // codes belong to the socket that brought them
+	if a.link == dialing {
+		a.hangUp() // nothing is handled yet; Close would wait for the dial
+	}
 	if a.conn != nil {
 		a.conn.Close() // lets handlers finish what they are writing
 	}
@@ -272,6 +284,7 @@ func (a *Actor) hang() {
 		a.hangUp = nil
 	}
 	a.link = down
+	a.socket.Add(1)
 }
 
 // forget drops a device that is no longer linked.

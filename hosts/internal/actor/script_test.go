@@ -42,7 +42,7 @@ type script struct {
 	frames  chan actor.Outgoing
 	dials   map[string]int   // attempts to connect, by company
 	sockets map[string]int   // open now, by company
-	broken  []string         // promises that the actors broke
+	broken  []string         // companies that had two sockets at a time
 	latest  map[string]*conn // by company
 }
 
@@ -118,15 +118,11 @@ func (s *script) Sockets() (open int) {
 	return open
 }
 
-// Broken lists the promises that were broken: two sockets of one company, a frame before the login.
+// Broken lists the companies that had two sockets at a time.
 func (s *script) Broken() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.broken)
-}
-
-func (s *script) breaks(promise, companyID string) {
-	s.broken = append(s.broken, promise+": "+companyID)
 }
 
 func (s *script) set(change func(s *script)) {
@@ -145,6 +141,7 @@ type conn struct {
 	jid      string
 	open     bool
 	loggedIn bool
+	life     int // which socket it is
 }
 
 var errOffline = errors.New("offline")
@@ -164,18 +161,38 @@ func (c *conn) Connect(ctx context.Context) error {
 			return err
 		}
 	}
-	c.mu.Lock()
-	if !c.open {
-		c.count(+1)
+	jid, ok := c.begin(ctx)
+	if !ok {
+		return ctx.Err()
 	}
-	c.open, c.loggedIn = true, false
-	jid := c.jid
-	c.mu.Unlock()
 	c.script.conns <- c
 	if obliging {
 		c.oblige(ctx, jid)
 	}
 	return nil
+}
+
+// begin opens a socket that lives as long as the context.
+func (c *conn) begin(ctx context.Context) (jid string, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ctx.Err() != nil {
+		return "", false
+	}
+	if !c.open {
+		c.count(+1)
+	}
+	c.open, c.loggedIn = true, false
+	c.life++
+	life := c.life
+	context.AfterFunc(ctx, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.life == life {
+			c.end()
+		}
+	})
+	return c.jid, true
 }
 
 // oblige does what a phone and its user do: a known device is let in, a new one is linked.
@@ -209,6 +226,11 @@ func jidOf(companyID string) string {
 func (c *conn) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.end()
+}
+
+// end needs mu.
+func (c *conn) end() {
 	if c.open {
 		c.count(-1)
 	}
@@ -232,7 +254,7 @@ func (c *conn) count(by int) {
 	c.script.mu.Lock()
 	defer c.script.mu.Unlock()
 	if c.script.sockets[c.companyID] += by; c.script.sockets[c.companyID] > 1 {
-		c.script.breaks("one socket at a time", c.companyID)
+		c.script.broken = append(c.script.broken, c.companyID)
 	}
 }
 
@@ -245,12 +267,9 @@ func (c *conn) RequestPairingCode(_ context.Context, phone string) (string, erro
 
 func (c *conn) Send(_ context.Context, m actor.Outgoing) error {
 	c.mu.Lock()
-	open, loggedIn := c.open, c.loggedIn
+	online := c.open && c.loggedIn
 	c.mu.Unlock()
-	if open && !loggedIn {
-		c.script.set(func(s *script) { s.breaks("sends only while online", c.companyID) })
-	}
-	if !open {
+	if !online {
 		return &actor.SendError{Outcome: actor.NotWritten, Reason: "connection_lost", Err: errOffline}
 	}
 	c.script.mu.Lock()

@@ -24,10 +24,11 @@ import (
 const (
 	// wait is how long one look at an empty queue lasts.
 	wait = queue.MaxWait
-	// visibility is how long a batch is ours; a write takes milliseconds, a dead host costs this much.
-	visibility = 30 * time.Second
+	// visibility is how long a batch is ours. A write takes milliseconds; when a host dies with a batch in hand, the
+	// companies in it wait this long.
+	visibility = 6 * time.Second
 	// writeTimeout bounds the write and the delete of one batch, well inside visibility.
-	writeTimeout = 10 * time.Second
+	writeTimeout = 4 * time.Second
 	// maxPause is where the growing pause after failures ends.
 	maxPause = 5 * time.Second
 )

@@ -89,7 +89,7 @@ func (k *Keeper) gain(ctx context.Context, shard int, take func(context.Context,
 	k.mu.Lock()
 	k.held[shard] = &holding{lease: l, renewed: start}
 	k.mu.Unlock()
-	k.logger.InfoContext(ctx, "shard gained", "shard", shard, "epoch", l.Epoch)
+	k.logger.DebugContext(ctx, "shard gained", "shard", shard, "epoch", l.Epoch)
 	k.events <- Gained{Fence: l.Fence}
 	return nil
 }

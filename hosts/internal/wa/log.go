@@ -24,11 +24,21 @@ func (b bridge) Infof(string, ...any)  {}
 // Warnf logs the unformatted message: what happened, not to whom.
 func (b bridge) Warnf(msg string, args ...any) {
 	b.onWarn(msg)
-	b.log(slog.LevelWarn, msg, args)
+	level := slog.LevelWarn
+	if b.module == "Socket" {
+		level = slog.LevelDebug // how a socket ended; the session's state tells what it means
+	}
+	b.log(level, msg, args)
 }
 
 // Errorf is Warnf for errors.
-func (b bridge) Errorf(msg string, args ...any) { b.log(slog.LevelError, msg, args) }
+func (b bridge) Errorf(msg string, args ...any) {
+	level := slog.LevelError
+	if b.module == "Socket" {
+		level = slog.LevelDebug
+	}
+	b.log(level, msg, args)
+}
 
 // Sub names a part of whatsmeow.
 func (b bridge) Sub(module string) waLog.Logger {

@@ -34,8 +34,6 @@ func hits(set *fault.Set, kind fault.Kind, target fault.Target) (n int) {
 }
 
 //go:fix inline
-func device(id uint16) *uint16 { return new(id) }
-
 func TestHowOften(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
