@@ -66,10 +66,14 @@ type (
 		socket int64 // that was the latest when it was said
 	}
 	reconcile struct{}
-	dialed    struct{ err error }
+	dialed    struct {
+		err    error
+		socket int64
+	}
 	codeReady struct {
-		code string
-		err  error
+		code   string
+		err    error
+		socket int64
 	}
 )
 
@@ -155,9 +159,13 @@ func (a *Actor) handle(ctx context.Context, msg any) {
 	case said:
 		a.hear(ctx, m)
 	case dialed:
-		a.dialed(ctx, m.err)
+		if m.socket == a.socket.Load() { // not hung up meanwhile
+			a.dialed(ctx, m.err)
+		}
 	case codeReady:
-		a.codeReady(ctx, m.code, m.err)
+		if m.socket == a.socket.Load() {
+			a.codeReady(ctx, m.code, m.err)
+		}
 	}
 }
 

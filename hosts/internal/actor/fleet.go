@@ -27,6 +27,7 @@ type Config struct {
 	PairingCodeTTL time.Duration
 	PollInterval   time.Duration // for lost nudges and messages that became due
 	LoginTimeout   time.Duration // between the handshake and a login or the first QR code; 0: 30 s
+	RestartTimeout time.Duration // between a pairing and the server's restart; 0: 5 s
 	DoubtWindow    time.Duration // connected time for which an unconfirmed message is resent and holds its chat; 0: 2 min
 }
 
@@ -85,7 +86,9 @@ type shard struct {
 
 // NewFleet returns a fleet without shards.
 func NewFleet(d Deps, cfg Config) *Fleet {
-	cfg.LoginTimeout, cfg.DoubtWindow = cmp.Or(cfg.LoginTimeout, loginTimeout), cmp.Or(cfg.DoubtWindow, doubtWindow)
+	cfg.LoginTimeout = cmp.Or(cfg.LoginTimeout, loginTimeout)
+	cfg.RestartTimeout = cmp.Or(cfg.RestartTimeout, restartTimeout)
+	cfg.DoubtWindow = cmp.Or(cfg.DoubtWindow, doubtWindow)
 	return &Fleet{
 		deps: &deps{
 			store: d.Store, vault: d.Vault, dialer: d.Dialer, board: d.Board, logger: d.Logger,

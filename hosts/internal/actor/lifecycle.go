@@ -14,8 +14,8 @@ import (
 // loginTimeout is Config.LoginTimeout where none is given.
 const loginTimeout = 30 * time.Second
 
-// restartTimeout is how long the server's restart after a pairing is awaited. whatsmeow expects the socket to
-// close then, so that a restart that gets lost would leave no event at all (pair.go, handlePair).
+// restartTimeout is Config.RestartTimeout where none is given. whatsmeow expects the socket to close after a
+// pairing, so that a restart that gets lost would leave no event at all (pair.go, handlePair).
 const restartTimeout = 5 * time.Second
 
 var errLoginTimeout = errors.New("no login after the handshake")
@@ -78,7 +78,7 @@ func (a *Actor) resumes() bool {
 // begin starts a session that somebody asked to run. One that is online stays as it is; a pairing under way
 // starts over, because it may now be another method or number.
 func (a *Actor) begin(ctx context.Context) {
-	if a.state == session.Connected && a.link == up {
+	if a.state == session.Connected && a.link != down { // dialing: a restart, or a login that overtook the dial's end
 		return
 	}
 	a.failures = 0
@@ -169,7 +169,7 @@ func (a *Actor) paired(ctx context.Context, s Signal) {
 	a.endPairing(ctx)
 	if a.desired == session.DesiredRunning {
 		a.record(ctx, Signal{State: session.Connecting, JID: s.JID, LID: s.LID}) // bind did; a code may have been shown since
-		a.retry.Reset(restartTimeout)
+		a.retry.Reset(a.cfg.RestartTimeout)
 	}
 }
 
@@ -210,18 +210,15 @@ func (a *Actor) dial(ctx context.Context) {
 		a.conn = conn
 	}
 	a.link, a.greeted = dialing, false
-	a.socket.Add(1)
 	life, hangUp := context.WithCancel(ctx)
 	a.hangUp = hangUp
-	conn := a.conn
+	conn, socket := a.conn, a.socket.Add(1)
 	a.workers.Go(func() {
 		err := a.pacer.Wait(life)
 		if err == nil {
 			err = conn.Connect(life)
 		}
-		if life.Err() == nil {
-			a.post(ctx, dialed{err})
-		}
+		a.post(ctx, dialed{err, socket})
 	})
 }
 

@@ -122,6 +122,7 @@ func (s *sender) conclude(ctx context.Context, row *db.PeekOutboxRow, sendErr er
 			// The row stays sending; the next owner finds it in doubt and resolves it.
 			return false, fmt.Errorf("conclude send: %w", err)
 		}
+		s.logger.WarnContext(ctx, "outcome not written, trying again", "message_id", row.MessageID, "try", try, "error", err)
 		sleep(ctx, min(backoff(retryWrite, try), maxWriteDelay))
 	}
 }

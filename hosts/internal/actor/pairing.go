@@ -63,12 +63,12 @@ func (a *Actor) showNext(ctx context.Context) {
 }
 
 func (a *Actor) requestCode(ctx context.Context) {
-	conn, phone := a.conn, a.pairing.phone
+	conn, phone, socket := a.conn, a.pairing.phone, a.socket.Load()
 	a.workers.Go(func() {
 		asking, cancel := context.WithTimeout(ctx, codeTimeout)
 		defer cancel()
 		code, err := conn.RequestPairingCode(asking, phone)
-		a.post(ctx, codeReady{code, err})
+		a.post(ctx, codeReady{code, err, socket})
 	})
 }
 

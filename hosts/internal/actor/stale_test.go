@@ -101,7 +101,7 @@ func TestAPauseIsNotCutShort(t *testing.T) {
 func TestAPairingThatSucceededAtTheLastMoment(t *testing.T) {
 	t.Parallel()
 	cfg := quick
-	cfg.QRFirstTTL = 50 * time.Millisecond
+	cfg.QRFirstTTL, cfg.RestartTimeout = 50*time.Millisecond, 50*time.Millisecond
 	b := setup(t, cfg)
 	b.want(t, session.DesiredRunning)
 	c := b.AwaitDial(t)
