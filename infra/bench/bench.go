@@ -81,6 +81,7 @@ func measure(ctx context.Context, o options, notes io.Writer) (result *figures.R
 		err = errors.Join(err, m.rig.Stop(ctx))
 	}()
 	if err := m.run(ctx); err != nil {
+		m.say("the end of the host's log:\n%s", m.rig.HostLog())
 		return nil, err
 	}
 	if err := m.measureBaileys(ctx, o.Baileys); err != nil {

@@ -15,8 +15,9 @@ import (
 const (
 	// pairings is how many sessions are paired at a time.
 	pairings = 16
-	// qrWithin is how long a session may take to show its QR code.
-	qrWithin = 30 * time.Second
+	// qrWithin is how long a session may take to show its QR code. The first one is shown for a minute; when it gets lost
+	// on its way to the board, the second one follows.
+	qrWithin = 90 * time.Second
 	qrPoll   = 50 * time.Millisecond
 	// perPairing bounds the phase, beside phaseStart.
 	perPairing = time.Second

@@ -47,7 +47,7 @@ func tour(devEnvPath string, simulated bool) []string {
 		`api /companies -d '{"companyId":"demo"}'`,
 		`api /sessions/demo/initialize -X POST`,
 	}
-	const qr = `api /sessions/demo/qr -f --retry 20 --retry-delay 1 --retry-all-errors`
+	const qr = `api /sessions/demo/qr -f --retry 5 --retry-delay 1 --retry-all-errors`
 	if !simulated {
 		return append(lines, qr)
 	}

@@ -134,7 +134,7 @@ func prepare(ctx context.Context, req request, env environment, signals <-chan o
 
 // runCommand runs the command to its end and returns its exit code, or as shells do 128 plus the signal that ended it.
 func runCommand(ctx context.Context, command []string, servers []*service.Server, env environment, signals <-chan os.Signal) (int, error) {
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), command[0], command[1:]...) //nolint:gosec // running it is the purpose
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), command[0], command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = env.stdin, env.stdout, env.stderr
 	cmd.Env = env.all
 	for _, server := range servers {
@@ -142,7 +142,7 @@ func runCommand(ctx context.Context, command []string, servers []*service.Server
 	}
 	process, err := child.Start(cmd, syscall.SIGTERM)
 	if err != nil {
-		return exitFailed, err //nolint:wrapcheck // says what it was doing
+		return exitFailed, err
 	}
 	for {
 		select {

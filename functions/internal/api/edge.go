@@ -136,7 +136,7 @@ func checkBody(w http.ResponseWriter, r *http.Request) error {
 	if err := checkMedia(r.Header); err != nil {
 		return err
 	}
-	return contract.CheckBody(body) //nolint:wrapcheck // a *BodyError, which fail puts into words
+	return contract.CheckBody(body)
 }
 
 // checkMedia takes JSON, and what names no type at all.

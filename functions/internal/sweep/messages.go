@@ -43,7 +43,7 @@ func (s *Sweeper) failNotEnqueued(ctx context.Context) error {
 		list:  s.listNotEnqueued,
 		lock: func(ctx context.Context, tx pgx.Tx, m stale) error {
 			_, err := s.queries.LockNotEnqueued(ctx, tx, db.LockNotEnqueuedParams{CompanyID: m.companyID, ID: m.id})
-			return err //nolint:wrapcheck // wrapped by the caller, who looks at it first
+			return err
 		},
 	})
 	if moved > 0 {
@@ -113,7 +113,7 @@ func (s *Sweeper) moveOne(ctx context.Context, k kind, m stale) (deliveries []st
 		move := k.move
 		move.CompanyID, move.MessageID = m.companyID, m.messageID
 		deliveries, err = s.store.MoveInTx(ctx, tx, "", move)
-		return err //nolint:wrapcheck // says what it did
+		return err
 	})
 	if errors.Is(err, pgx.ErrNoRows) || errors.Is(err, store.ErrNotMoved) {
 		return nil, false, nil

@@ -99,7 +99,7 @@ func (h *host) wire(ctx context.Context) error {
 	}
 	root, err := h.cfg.Root()
 	if err != nil {
-		return err //nolint:wrapcheck // names the variable
+		return err
 	}
 	var pem []byte
 	if h.cfg.RootCA != "" {
@@ -129,13 +129,13 @@ func (h *host) wire(ctx context.Context) error {
 func openQueue(ctx context.Context, h *host, shards int) (queue.Queue, error) {
 	definitions := queue.Definitions(shards)
 	if h.cfg.Queue == "postgres" {
-		return pgqueue.New(h.pool, definitions, h.logger, pgqueue.Config{}) //nolint:wrapcheck // wrapped by the caller
+		return pgqueue.New(h.pool, definitions, h.logger, pgqueue.Config{})
 	}
 	aws, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read AWS configuration: %w", err)
 	}
-	return sqsqueue.New(sqsqueue.Config{AWS: aws, Endpoint: h.cfg.SQSEndpoint, Prefix: h.cfg.QueuePrefix}, definitions, h.logger) //nolint:wrapcheck // wrapped by the caller
+	return sqsqueue.New(sqsqueue.Config{AWS: aws, Endpoint: h.cfg.SQSEndpoint, Prefix: h.cfg.QueuePrefix}, definitions, h.logger)
 }
 
 func (h *host) start(ctx context.Context) error {

@@ -36,7 +36,7 @@ func TestAShardThatComesBackAtOnce(t *testing.T) {
 	next := b.accept(t, "79002222222", "next")
 	unfinished(t, closed, "the old session let go of its message")
 	h.end()
-	<-closed
+	require.NoError(t, <-closed)
 	b.awaitStatus(t, next, message.Sent)
 	row := b.awaitStatus(t, inHand, message.Sent) // fenced before it could be noted, so sent again under its id
 	require.Equal(t, 1, row.Resends)
@@ -110,26 +110,38 @@ func TestACompanyThatIsNewerThanTheLease(t *testing.T) {
 	}
 }
 
-// A company that was deleted and created again under its name gets a session again, on the same host.
+// A company that was deleted and created again under its name gets a session again, on the same host and with
+// another key. However the old session learns of its end, it ends.
 func TestADeletedCompanyMayReturn(t *testing.T) {
 	t.Parallel()
-	b := setup(t, quick)
-	b.Obliging = true
-	b.want(t, session.DesiredRunning)
-	b.awaitState(t, session.Connected)
-	exec(t, b, `DELETE FROM companies WHERE company_id = $1`, company)
-	b.keys.vault.Forget(company)
-	b.vault.Forget(company)
-	b.latestOf(company).Signal(lost())
-	require.Eventually(t, func() bool { return b.Sockets() == 0 }, await, time.Millisecond, "its session ends")
+	for name, tell := range map[string]func(t *testing.T, b *bundle){
+		"by its socket": func(_ *testing.T, b *bundle) { b.latestOf(company).Signal(lost()) },
+		"by a nudge":    func(t *testing.T, b *bundle) { t.Helper(); b.fleet.Reconcile(t.Context(), company) },
+		"without a key": func(_ *testing.T, b *bundle) {
+			b.keys.vault.Forget(company)
+			b.latestOf(company).Signal(lost())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, quick)
+			b.Obliging = true
+			b.want(t, session.DesiredRunning)
+			b.awaitState(t, session.Connected)
+			exec(t, b, `DELETE FROM companies WHERE company_id = $1`, company)
+			tell(t, b)
+			require.Eventually(t, func() bool { return b.Sockets() == 0 }, await, time.Millisecond, "its session ends")
 
-	b.create(t, company, shardNo)
-	b.declare(t, company, session.DesiredRunning)
-	b.fleet.Reconcile(t.Context(), company)
-	b.awaitState(t, session.Connected)
-	b.awaitStatus(t, b.accept(t, "79001111111", "hi again"), message.Sent)
-	require.Empty(t, b.Broken())
-	require.Equal(t, map[string]int{"connected": 1}, b.seen(t))
+			b.vault.Forget(company)
+			b.create(t, company, shardNo)
+			b.declare(t, company, session.DesiredRunning)
+			b.fleet.Reconcile(t.Context(), company)
+			b.awaitState(t, session.Connected)
+			b.awaitStatus(t, b.accept(t, "79001111111", "hi again"), message.Sent)
+			require.Empty(t, b.Broken())
+			require.Equal(t, map[string]int{"connected": 1}, b.seen(t))
+		})
+	}
 }
 
 func (s *script) latestOf(companyID string) *conn {

@@ -55,7 +55,7 @@ func (a *Actor) receive(ctx context.Context, in Incoming) error {
 		if err == nil {
 			a.announce(ctx, deliveries)
 		}
-		return err //nolint:wrapcheck // says it
+		return err
 	})
 	switch {
 	case err == nil && fresh:

@@ -29,7 +29,7 @@ func (a *Actor) reconcile(ctx context.Context, boot bool) bool {
 	var row db.WhatsappSession
 	ok := a.durably(ctx, "read session", func(ctx context.Context) (err error) {
 		row, err = a.store.Queries().GetSession(ctx, a.store.Pool(), a.companyID)
-		return err //nolint:wrapcheck // durably names it
+		return err
 	})
 	if !ok {
 		return false
@@ -61,7 +61,7 @@ func (a *Actor) reconcile(ctx context.Context, boot bool) bool {
 		_, err := a.store.Queries().ObserveGeneration(ctx, a.store.Pool(), db.ObserveGenerationParams{
 			CompanyID: a.companyID, Generation: row.DesiredGeneration, Shard: a.fence.Shard, Term: a.fence.Term,
 		})
-		return err //nolint:wrapcheck // durably names it
+		return err
 	})
 }
 
@@ -314,7 +314,7 @@ func (a *Actor) record(ctx context.Context, s Signal) {
 		if err == nil {
 			a.announce(ctx, deliveries)
 		}
-		return err //nolint:wrapcheck // durably names it
+		return err
 	})
 	a.logger.InfoContext(ctx, "session", "state", s.State, "reason", s.Reason)
 }

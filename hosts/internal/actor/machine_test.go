@@ -61,7 +61,7 @@ func TestSessionsUnderChaos(t *testing.T) {
 	all := make(map[string]*chaos)
 	for i := range companies {
 		c := &chaos{
-			bundle: b, t: t, id: fmt.Sprintf("company-%d", i), random: rand.New(rand.NewPCG(seed, uint64(i))), //nolint:gosec // a test's choices
+			bundle: b, t: t, id: fmt.Sprintf("company-%d", i), random: rand.New(rand.NewPCG(seed, uint64(i))),
 			attempts: make(map[string]int), acked: make(map[string]bool), wires: make(map[string]string),
 		}
 		all[c.id] = c
@@ -246,7 +246,7 @@ func (c *chaos) sending(m actor.Outgoing) error {
 	}
 	c.wires[m.ID] = string(m.Wire)
 	if c.attempts[m.ID]++; c.attempts[m.ID] <= 2 {
-		switch rand.N(8) { //nolint:gosec // a test's choices
+		switch rand.N(8) {
 		case 0:
 			return &actor.SendError{Outcome: actor.NotWritten, Reason: "query_timeout", Err: errOffline}
 		case 1, 2:

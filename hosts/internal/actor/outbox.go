@@ -44,7 +44,7 @@ func (a *Actor) prepare(ctx context.Context, row *db.PeekOutboxRow) error {
 	}
 	content, err := message.DecodeContent(body)
 	if err != nil {
-		return err //nolint:wrapcheck // says it
+		return err
 	}
 	wire, err := a.dialer.Build(content)
 	if err != nil {
@@ -66,7 +66,7 @@ func (a *Actor) open(ctx context.Context, place string, sealed []byte) ([]byte, 
 	if err != nil && !errors.Is(err, vault.ErrCannotOpen) && !errors.Is(err, vault.ErrNoKey) {
 		return nil, fmt.Errorf("%w: %w", errNoKeys, err)
 	}
-	return text, err //nolint:wrapcheck // wrapped by the caller
+	return text, err
 }
 
 func (a *Actor) attempt(row *db.PeekOutboxRow) store.Attempt {
@@ -75,7 +75,7 @@ func (a *Actor) attempt(row *db.PeekOutboxRow) store.Attempt {
 
 // claim is step 4 of a send: from here on the row says that a frame may leave.
 func (a *Actor) claim(ctx context.Context, row *db.PeekOutboxRow) error {
-	return a.store.Begin(ctx, a.fence, a.attempt(row)) //nolint:wrapcheck // says it
+	return a.store.Begin(ctx, a.fence, a.attempt(row))
 }
 
 // transmit puts a claimed message on the wire.
@@ -96,7 +96,7 @@ func (s *sender) transmit(ctx context.Context, conn Conn, row *db.PeekOutboxRow)
 	start := time.Now()
 	err = conn.Send(ctx, Outgoing{ID: row.MessageID, Phone: row.Phone, Wire: wire})
 	a.metrics.sent(err, time.Since(start))
-	return err //nolint:wrapcheck // a *SendError
+	return err
 }
 
 // conclude writes how an attempt ended, repeating until it is written: the message must not stay in hand. A sender
@@ -183,7 +183,7 @@ func (s *sender) resolveDoubts(ctx context.Context, conn Conn, settled time.Time
 			continue
 		}
 		if err != nil {
-			return false, err //nolint:wrapcheck // says it
+			return false, err
 		}
 		if sendErr, err := s.resend(ctx, conn, &row); err != nil || offline(sendErr) {
 			return false, err
@@ -233,7 +233,7 @@ func (a *Actor) move(ctx context.Context, m store.Move) error {
 		return nil
 	}
 	if err != nil {
-		return err //nolint:wrapcheck // says it
+		return err
 	}
 	a.announce(ctx, deliveries)
 	return nil

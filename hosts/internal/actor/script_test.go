@@ -61,7 +61,7 @@ func (s *script) Open(_ context.Context, companyID, jid string, h actor.Handlers
 	}
 	s.opened = append(s.opened, jid)
 	c := &conn{Handlers: h, script: s, companyID: companyID, jid: jid}
-	c.Handlers.Signal = func(signal actor.Signal) {
+	c.Signal = func(signal actor.Signal) {
 		if signal.Then == actor.Drain {
 			c.logIn()
 		}

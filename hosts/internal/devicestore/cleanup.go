@@ -18,7 +18,7 @@ const (
 	deleteOldEventsQuery = `
 		DELETE FROM whatsmeow_event_buffer
 		WHERE insert_timestamp < (extract(epoch FROM now() - make_interval(secs => $1)) * 1000)::bigint`
-	deleteOldTokensQuery = `
+	deleteOldPrivacyQuery = `
 		DELETE FROM whatsmeow_privacy_tokens WHERE our_jid IN
 		(SELECT jid FROM wafleet_tombstones WHERE deleted_at < now() - make_interval(secs => $1))`
 	deleteOldDevicesQuery = `
@@ -35,7 +35,7 @@ func (s *Store) CleanUp(ctx context.Context) error {
 		age         time.Duration
 	}{
 		{"buffered events", deleteOldEventsQuery, eventPeriod},
-		{"privacy tokens", deleteOldTokensQuery, tombstonePeriod},
+		{"privacy tokens", deleteOldPrivacyQuery, tombstonePeriod},
 		{"devices", deleteOldDevicesQuery, tombstonePeriod},
 	} {
 		deleted, err := s.sweep(ctx, sweep.query, sweep.age)

@@ -248,7 +248,7 @@ func TestADecryptionStartsOverOnlySoOften(t *testing.T) {
 	t.Parallel()
 	alice, bob, _ := acquainted(t)
 	attempts := 0
-	err := alice.EventBuffer.DoDecryptionTxn(t.Context(), func(ctx context.Context) error {
+	err := alice.EventBuffer.DoDecryptionTxn(t.Context(), func(context.Context) error {
 		attempts++
 		return &storeError{doing: "put session", err: &staleError{address: addressOf(bob).String()}}
 	})

@@ -117,7 +117,7 @@ func (s *sessions) collect(ctx context.Context, addresses []string, found map[st
 // PutSession stores a session that was read before, or returns ErrStale.
 func (s *sessions) PutSession(ctx context.Context, address string, session []byte) error {
 	return check(ctx, "put session", s.steps.write(ctx, []string{address}, func() error {
-		return s.stock.PutSession(ctx, address, session) //nolint:wrapcheck // check does
+		return s.stock.PutSession(ctx, address, session)
 	}))
 }
 

@@ -21,7 +21,6 @@ import (
 	waEvents "go.mau.fi/whatsmeow/types/events"
 	waLog "go.mau.fi/whatsmeow/util/log"
 	"go.uber.org/goleak"
-	"google.golang.org/protobuf/proto"
 
 	"wafleet/infra/wasim"
 	"wafleet/infra/wasim/wasimclient"
@@ -237,7 +236,7 @@ func sendText(t *testing.T, c *client, to, text string) error {
 	t.Helper()
 	for {
 		ctx, end := WithAbort(t.Context())
-		_, err := c.SendMessage(ctx, types.NewJID(to, types.DefaultUserServer), &waE2E.Message{Conversation: proto.String(text)})
+		_, err := c.SendMessage(ctx, types.NewJID(to, types.DefaultUserServer), &waE2E.Message{Conversation: new(text)})
 		if err = errors.Join(err, end()); !errors.Is(err, ErrStale) {
 			return err
 		}

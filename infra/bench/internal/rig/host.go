@@ -15,6 +15,9 @@ import (
 // drainTimeout bounds the end of a host.
 const drainTimeout = 40 * time.Second
 
+// hostName is the name of the host's program.
+const hostName = "connhost"
+
 // StartHost starts a connection host and returns at once. AwaitHost waits for it.
 func (r *Rig) StartHost(ctx context.Context) (*Process, error) {
 	address, err := freeAddress(ctx)
@@ -22,14 +25,14 @@ func (r *Rig) StartHost(ctx context.Context) (*Process, error) {
 		return nil, err
 	}
 	r.hostAddress = address
-	host, err := r.start("connhost", append(r.shared(),
+	host, err := r.start(hostName, append(r.shared(),
 		"HOST_LISTEN="+address, "QUEUE=postgres", "CONNECT_RATE=0",
 		"WHATSAPP_ENDPOINT="+r.root.Endpoint, "WHATSAPP_ROOT_CA="+r.rootCA, "WHATSAPP_NOISE_ROOT="+r.root.NoiseRoot,
-	), filepath.Join(r.options.Bin, "connhost"))
+	), filepath.Join(r.options.Bin, hostName))
 	if err != nil {
 		return nil, err
 	}
-	r.host, r.processes["connhost"] = host, host.PID()
+	r.host, r.processes[hostName] = host, host.PID()
 	return host, nil
 }
 
@@ -52,8 +55,13 @@ func (r *Rig) StopHost(ctx context.Context) error {
 	defer cancel()
 	host := r.host
 	r.host = nil
-	delete(r.processes, "connhost")
+	delete(r.processes, hostName)
 	return host.stop(ctx)
+}
+
+// HostLog is the end of the log of all hosts: what they warned of.
+func (r *Rig) HostLog() string {
+	return (&Process{log: filepath.Join(r.dir, hostName+".log")}).tail()
 }
 
 // Metrics returns the figures of the host that have no labels, by name.

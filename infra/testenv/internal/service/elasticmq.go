@@ -61,7 +61,7 @@ func startElasticMQ(ctx context.Context) (*Server, error) {
 func fetchElasticMQ(ctx context.Context) (string, error) {
 	cache, err := cachedir.Root()
 	if err != nil {
-		return "", err //nolint:wrapcheck // says what it was doing
+		return "", err
 	}
 	dir := filepath.Join(cache, "elasticmq-"+elasticMQVersion)
 	err = cachedir.Fill(ctx, dir, func(ctx context.Context, temporary string) error {
@@ -81,7 +81,7 @@ func fetchElasticMQ(ctx context.Context) (string, error) {
 		}
 		return nil
 	})
-	return dir, err //nolint:wrapcheck // says what it was doing
+	return dir, err
 }
 
 // firstError is the line of Maven's output that tells the most.

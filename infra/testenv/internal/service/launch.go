@@ -58,7 +58,7 @@ func launchIn(ctx context.Context, dir string, prepare func(string, int) (*exec.
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
 	process, err := child.Start(cmd, syscall.SIGKILL) // it has nothing to save
 	if err != nil {
-		return nil, err //nolint:wrapcheck // says what it was doing
+		return nil, err
 	}
 	if err := awaitReady(ctx, process, ready); err != nil {
 		return nil, errors.Join(err, lastLine(dir), process.Stop(context.WithoutCancel(ctx), syscall.SIGKILL, syscall.SIGKILL))

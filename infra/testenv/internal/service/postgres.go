@@ -11,7 +11,7 @@ import (
 func startPostgres(ctx context.Context) (*Server, error) {
 	pg, err := devpg.Start(ctx, devpg.Options{Ephemeral: true, BinDir: os.Getenv("PG_BIN")}) //nolint:forbidigo // a part of this command's main
 	if err != nil {
-		return nil, err //nolint:wrapcheck // says what it was doing
+		return nil, err
 	}
 	return &Server{URL: pg.URL(), done: pg.Done(), err: pg.Err, stop: pg.Stop}, nil
 }

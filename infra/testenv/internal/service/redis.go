@@ -43,7 +43,7 @@ func findRedis(ctx context.Context) (program string, env []string, err error) {
 	}
 	cache, err := cachedir.Root()
 	if err != nil {
-		return "", nil, err //nolint:wrapcheck // says what it was doing
+		return "", nil, err
 	}
 	root, err := debpkg.Unpack(ctx, cache, "redis-server")
 	if errors.Is(err, debpkg.ErrNoApt) {
