@@ -68,7 +68,7 @@ var (
 		{"infra/wasim/a.go", "wafleet/hosts/app"},
 		{"infra/wasim/b.go", "go.mau.fi/whatsmeow"},
 		{"infra/wasim/c.go", "go.mau.fi/whatsmeow/store"},
-		{"infra/bench/a.go", "wafleet/functions/app"},
+		{"infra/chaos/a.go", "wafleet/functions/app"},
 		{"infra/bench/b_test.go", "wafleet/hosts/app"},
 		{"infra/local/a.go", "go.mau.fi/whatsmeow"},
 		{"infra/local/b.go", "github.com/aws/aws-lambda-go/lambda"},
