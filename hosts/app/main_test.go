@@ -15,6 +15,10 @@ import (
 // of the process, so there is one. Tests keep apart by using numbers of their own.
 var whatsapp *wasim.Server
 
+// leakedPump is whatsmeow's: a frame that arrives while its socket is closed finds nobody who takes it, and the read
+// pump waits for ever (socket/framesocket.go, frameComplete).
+var leakedPump = goleak.IgnoreAnyFunction("go.mau.fi/whatsmeow/socket.(*FrameSocket).readPump")
+
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
@@ -34,7 +38,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "stop simulator:", err)
 		return 1
 	}
-	if err := goleak.Find(); err != nil && code == 0 {
+	if err := goleak.Find(leakedPump); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -44,11 +45,12 @@ type host struct {
 	queue  queue.Queue
 	app    *app.App
 	server *http.Server
+	listen string // where it answers, once started
 	failed chan error
 }
 
 // open makes the clients and wires the host; nothing is started yet.
-func open(ctx context.Context, environ []string) (*host, error) {
+func open(ctx context.Context, environ []string, stderr io.Writer) (*host, error) {
 	cfg, err := config.Load[config.Host](environ)
 	if err != nil {
 		return nil, err
@@ -56,7 +58,7 @@ func open(ctx context.Context, environ []string) (*host, error) {
 	if cfg.HostID == "" {
 		cfg.HostID = "host-" + strings.ToLower(rand.Text()[:10])
 	}
-	logger := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel})).With("host_id", cfg.HostID)
+	logger := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: cfg.LogLevel})).With("host_id", cfg.HostID)
 	h := &host{cfg: cfg, logger: logger, failed: make(chan error, 1)}
 	if err := h.connect(ctx); err != nil {
 		return nil, errors.Join(err, h.close())
@@ -154,6 +156,8 @@ func (h *host) start(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("HOST_LISTEN: %w", err), h.stop(ctx))
 	}
+	h.listen = listener.Addr().String()
+	h.logger.InfoContext(ctx, "listening", "address", h.listen)
 	go func() { // ends with Shutdown in stop
 		if err := h.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			h.failed <- err

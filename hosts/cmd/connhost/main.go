@@ -5,6 +5,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -18,16 +20,16 @@ var version = "dev"
 const drainTimeout = 30 * time.Second
 
 func main() {
-	os.Exit(run(context.Background(), os.Environ()))
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	os.Exit(run(context.Background(), os.Environ(), signals, os.Stderr))
 }
 
 // run returns the exit code. The first signal drains the host, the second ends it at once.
-func run(ctx context.Context, environ []string) int {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	h, err := open(ctx, environ)
+func run(ctx context.Context, environ []string, signals <-chan os.Signal, stderr io.Writer) int {
+	h, err := open(ctx, environ, stderr)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "connhost:", err)
+		fmt.Fprintln(stderr, "connhost:", err)
 		return 1
 	}
 	if err := h.start(ctx); err != nil {
@@ -39,16 +41,21 @@ func run(ctx context.Context, environ []string) int {
 	case err := <-h.failed:
 		h.logger.ErrorContext(ctx, "listen", "error", err)
 	}
+	return drain(ctx, h.stop, signals, h.logger)
+}
+
+// drain stops what runs, unless another signal comes first.
+func drain(ctx context.Context, stop func(ctx context.Context) error, signals <-chan os.Signal, logger *slog.Logger) int {
 	stopped := make(chan error, 1)
 	go func() {
 		ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 		defer cancel()
-		stopped <- h.stop(ctx)
+		stopped <- stop(ctx)
 	}()
 	select {
 	case err := <-stopped:
 		if err != nil {
-			h.logger.ErrorContext(ctx, "stop", "error", err)
+			logger.ErrorContext(ctx, "stop", "error", err)
 			return 1
 		}
 		return 0

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 
 	"wafleet/shared/config"
@@ -17,16 +18,17 @@ type settings struct {
 }
 
 func main() {
-	os.Exit(run(context.Background(), os.Environ()))
+	os.Exit(run(context.Background(), os.Environ(), os.Stderr))
 }
 
-func run(ctx context.Context, environ []string) int {
+// run returns the exit code.
+func run(ctx context.Context, environ []string, stderr io.Writer) int {
 	cfg, err := config.Load[settings](environ)
 	if err == nil {
 		err = store.Migrate(ctx, cfg.DatabaseURL)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "migrate:", err)
+		fmt.Fprintln(stderr, "migrate:", err)
 		return 1
 	}
 	return 0

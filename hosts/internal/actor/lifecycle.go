@@ -108,7 +108,7 @@ func (a *Actor) logout(ctx context.Context) {
 // when it just ended. What is true of the device, whichever socket said it, counts always.
 func (a *Actor) hear(ctx context.Context, s said) {
 	stale := a.link == down || s.socket != a.socket.Load()
-	if stale && s.Then != Carry && s.Then != Halt {
+	if stale && (s.Then != Carry && s.Then != Halt || s.State == a.state) {
 		return
 	}
 	a.apply(ctx, s.Signal)

@@ -193,7 +193,9 @@ func TestLanes(t *testing.T) {
 // A socket that drops in the middle of an outbox changes nothing about its order, and nothing goes out twice.
 func TestOrderOverAReconnect(t *testing.T) {
 	t.Parallel()
-	b := setup(t, quick)
+	cfg := quick
+	cfg.PollInterval = time.Hour // which would wake the sender before the connection is back
+	b := setup(t, cfg)
 	var want []string
 	for i := range 24 {
 		id := b.newID()

@@ -99,13 +99,14 @@ func (p *paired) PutDevice(ctx context.Context, device *store.Device) error {
 // DeleteDevice is called by whatsmeow when WhatsApp does not know the device any more, or says so. It sets a tombstone;
 // the keys stay for 30 days. Delete is what deletes.
 func (p *paired) DeleteDevice(ctx context.Context, device *store.Device) error {
-	if device.ID == nil {
+	id := device.ID // whatsmeow clears it, perhaps while another call of its is here
+	if id == nil {
 		return errNoJID
 	}
-	if err := p.store.bury(ctx, *device.ID); err != nil {
+	if err := p.store.bury(ctx, *id); err != nil {
 		return err
 	}
-	p.store.logger.WarnContext(ctx, "device.tombstoned", "phone", phone.Redact(device.ID.User))
+	p.store.logger.WarnContext(ctx, "device.tombstoned", "phone", phone.Redact(id.User))
 	return nil
 }
 

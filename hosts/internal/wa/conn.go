@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.mau.fi/whatsmeow"
+	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
@@ -20,7 +21,8 @@ import (
 )
 
 const (
-	// ackTimeout bounds the wait for the server's ack. whatsmeow holds the client's send lock meanwhile, and
+	// ackTimeout bounds the wait for the server's ack, unless a test shortens it. whatsmeow holds the client's send lock
+	// meanwhile, and
 	// its own default of 75 s would hold up everything behind one lost ack.
 	ackTimeout = 15 * time.Second
 	// handlerGrace is how long Close lets handlers finish what they are writing.
@@ -29,20 +31,24 @@ const (
 
 // Conn is a company's whatsmeow client.
 type Conn struct {
-	client   *whatsmeow.Client
-	handlers actor.Handlers
-	logger   *slog.Logger
+	client     *whatsmeow.Client
+	handlers   actor.Handlers
+	destroy    func(ctx context.Context, jid string) error // destroys the keys of a device
+	logger     *slog.Logger
+	ackTimeout time.Duration
 
 	mu       sync.Mutex
 	life     context.Context         //nolint:containedctx // the socket's: whatsmeow's handlers are given none of ours
+	loggedIn bool                    // on this socket; whatsmeow's own flag outlives a drop
 	abort    context.CancelCauseFunc // ends the send under way; nil between sends
-	handling sync.WaitGroup          // durable handlers under way
+	handling int                     // durable handlers under way
+	idle     chan struct{}           // closed when there are none any more; nil while nobody waits
 }
 
 var _ actor.Conn = (*Conn)(nil)
 
 func newConn(device *store.Device, httpClient *http.Client, h actor.Handlers, logger *slog.Logger) *Conn {
-	c := &Conn{handlers: h, logger: logger, life: context.Background()}
+	c := &Conn{handlers: h, logger: logger, ackTimeout: ackTimeout, life: context.Background()}
 	client := whatsmeow.NewClient(device, bridge{logger: logger, onWarn: c.watch})
 	client.SetWebsocketHTTPClient(httpClient)
 	client.SetPreLoginHTTPClient(httpClient)
@@ -61,7 +67,7 @@ func newConn(device *store.Device, httpClient *http.Client, h actor.Handlers, lo
 // Connect dials and shakes hands.
 func (c *Conn) Connect(ctx context.Context) error {
 	c.mu.Lock()
-	c.life = ctx
+	c.life, c.loggedIn = ctx, false
 	c.mu.Unlock()
 	if err := c.client.ConnectContext(ctx); err != nil {
 		return fmt.Errorf("connect: %w", err)
@@ -72,15 +78,41 @@ func (c *Conn) Connect(ctx context.Context) error {
 // Close ends the socket and waits a little for handlers that are writing.
 func (c *Conn) Close() {
 	c.client.Disconnect()
-	done := make(chan struct{})
-	go func() { // ends with the last handler, whose transaction has a deadline
-		c.handling.Wait()
-		close(done)
-	}()
 	select {
-	case <-done:
+	case <-c.handled():
 	case <-time.After(handlerGrace):
 	}
+}
+
+// begin and end enclose a durable handler.
+func (c *Conn) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.handling++
+}
+
+func (c *Conn) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.handling--; c.handling == 0 && c.idle != nil {
+		close(c.idle)
+		c.idle = nil
+	}
+}
+
+// handled is closed as soon as no durable handler is under way.
+func (c *Conn) handled() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.handling == 0 {
+		idle := make(chan struct{})
+		close(idle)
+		return idle
+	}
+	if c.idle == nil {
+		c.idle = make(chan struct{})
+	}
+	return c.idle
 }
 
 // RequestPairingCode asks for a code to be typed on the phone. WhatsApp checks the client's name: it has to
@@ -98,6 +130,9 @@ func (c *Conn) Send(ctx context.Context, m actor.Outgoing) error {
 	var msg waE2E.Message
 	if err := proto.Unmarshal(m.Wire, &msg); err != nil {
 		return &actor.SendError{Outcome: actor.NotWritten, Reason: "unreadable", Final: true, Err: err}
+	}
+	if !c.online() {
+		return classify(whatsmeow.ErrNotLoggedIn, nil, beforeFrame)
 	}
 	ctx, storeError := devicestore.WithAbort(ctx)
 	ctx, release := c.abortable(ctx)
@@ -152,13 +187,28 @@ func (c *Conn) send(ctx context.Context, id string, to types.JID, msg *waE2E.Mes
 	if len(devices) == 0 {
 		return beforeFrame, errNoDevices
 	}
-	_, err = c.client.SendMessage(ctx, to, msg, whatsmeow.SendRequestExtra{ID: id, Timeout: ackTimeout})
+	_, err = c.client.SendMessage(ctx, to, msg, whatsmeow.SendRequestExtra{ID: id, Timeout: c.ackTimeout})
 	return aroundFrame, err //nolint:wrapcheck // classified by the caller
 }
 
-// Logout unlinks the device on the phone.
+// Logout unlinks the device on the phone and destroys its keys. It does not use whatsmeow's own Logout, which deletes
+// the device at the same time as the handler of the stream error that WhatsApp answers with.
 func (c *Conn) Logout(ctx context.Context) error {
-	if err := c.client.Logout(ctx); err != nil {
+	own := c.client.Store.GetJID()
+	if own.IsEmpty() {
+		return fmt.Errorf("log out: %w", whatsmeow.ErrNotLoggedIn)
+	}
+	_, err := c.client.DangerousInternals().SendIQ(ctx, whatsmeow.DangerousInfoQuery{ //nolint:staticcheck // the name warns; there is no other way to unlink without deleting the keys twice
+		Namespace: "md", Type: "set", To: types.ServerJID,
+		Content: []waBinary.Node{{
+			Tag: "remove-companion-device", Attrs: waBinary.Attrs{"jid": own, "reason": "user_initiated"},
+		}},
+	})
+	if err != nil {
+		return fmt.Errorf("log out: %w", err)
+	}
+	c.client.Disconnect()
+	if err := c.destroy(ctx, own.String()); err != nil {
 		return fmt.Errorf("log out: %w", err)
 	}
 	return nil
@@ -177,6 +227,13 @@ func (c *Conn) messageForRetry(_, _ types.JID, id types.MessageID) *waE2E.Messag
 		return nil
 	}
 	return &msg
+}
+
+// online says that this socket has logged in. What is sent before gets no answer.
+func (c *Conn) online() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.loggedIn
 }
 
 func (c *Conn) context() context.Context {

@@ -57,7 +57,9 @@ func (d *Dialer) Open(ctx context.Context, companyID, jid string, h actor.Handle
 			return nil, fmt.Errorf("load device: %w", err)
 		}
 	}
-	return newConn(device, d.client, h, logger), nil
+	conn := newConn(device, d.client, h, logger)
+	conn.destroy = d.devices.Delete
+	return conn, nil
 }
 
 // Build turns content into the marshalled message that every attempt sends.

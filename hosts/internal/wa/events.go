@@ -40,6 +40,14 @@ func (c *Conn) handle(event any) (ok bool) {
 			return c.durably("receipt", func(ctx context.Context) error { return c.handlers.Receipt(ctx, r) })
 		}
 		return true
+	case *events.Connected:
+		// whatsmeow tells of a login also when the stream ended while it was settling in (connectionevents.go).
+		if !c.client.IsLoggedIn() {
+			return true
+		}
+		c.mu.Lock()
+		c.loggedIn = true
+		c.mu.Unlock()
 	}
 	if s, relevant := c.signal(event); relevant {
 		c.handlers.Signal(s)
@@ -49,8 +57,8 @@ func (c *Conn) handle(event any) (ok bool) {
 
 // durably runs a handler that must have written before WhatsApp is acked.
 func (c *Conn) durably(what string, handle func(ctx context.Context) error) bool {
-	c.handling.Add(1)
-	defer c.handling.Done()
+	c.begin()
+	defer c.end()
 	ctx := c.context()
 	if err := handle(ctx); err != nil {
 		c.logger.WarnContext(ctx, "not acked, will come again", "what", what, "error", err)
