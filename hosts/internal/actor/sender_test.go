@@ -196,28 +196,32 @@ func TestOrderOverAReconnect(t *testing.T) {
 	cfg := quick
 	cfg.PollInterval = time.Hour // which would wake the sender before the connection is back
 	b := setup(t, cfg)
+	c := b.online(t)
+	var frames atomic.Int32
+	dropped := make(chan struct{}, 2)
+	b.set(func(s *script) {
+		s.SendErr = func(actor.Outgoing) error {
+			if n := frames.Add(1); n == 6 || n == 15 {
+				dropped <- struct{}{}
+				return &actor.SendError{Outcome: actor.NotWritten, Reason: "connection_lost", Err: errOffline}
+			}
+			return nil
+		}
+	})
 	var want []string
 	for i := range 24 {
 		id := b.newID()
 		b.queue(t, id, fmt.Sprintf("7900111111%d", i%2), fmt.Sprint("text ", i))
 		want = append(want, id)
 	}
-	var frames atomic.Int32
-	b.set(func(s *script) {
-		s.SendErr = func(actor.Outgoing) error {
-			if n := frames.Add(1); n == 6 || n == 15 {
-				return &actor.SendError{Outcome: actor.NotWritten, Reason: "connection_lost", Err: errOffline}
-			}
-			return nil
-		}
-	})
-	c := b.online(t)
+	b.fleet.Kick(company)
 	var got []string
 	for _, until := range []int{5, 13, 24} {
 		for _, frame := range b.AwaitFrames(t, until-len(got)) {
 			got = append(got, frame.ID)
 		}
 		if until < 24 {
+			<-dropped
 			b.awaitStatus(t, want[until], message.Queued)
 			require.Empty(t, b.frames, "the sender rests until there is a connection")
 			c.Signal(lost())
