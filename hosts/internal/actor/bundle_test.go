@@ -297,9 +297,14 @@ func (b *bundle) awaitStatus(t *testing.T, id string, want message.Status) db.Me
 	require.Eventually(t, func() bool {
 		row = b.message(t, id)
 		return row.Status == string(want)
-	}, await, 2*time.Millisecond, "status %s of %s", want, id)
+	}, await, 2*time.Millisecond, "status %s of %s; it has %v", want, id, later(func() string { return string(row.Trace) }))
 	return row
 }
+
+// later is a text that is made when a test has failed.
+type later func() string
+
+func (l later) String() string { return l() }
 
 // events lists the types of the company's events in their order.
 func (b *bundle) events(t *testing.T) []string {

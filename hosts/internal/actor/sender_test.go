@@ -202,6 +202,7 @@ func TestOrderOverAReconnect(t *testing.T) {
 	b.set(func(s *script) {
 		s.SendErr = func(actor.Outgoing) error {
 			if n := frames.Add(1); n == 6 || n == 15 {
+				b.latestOf(company).Close() // the socket is gone for further attempts, too
 				dropped <- struct{}{}
 				return &actor.SendError{Outcome: actor.NotWritten, Reason: "connection_lost", Err: errOffline}
 			}
@@ -223,7 +224,7 @@ func TestOrderOverAReconnect(t *testing.T) {
 		if until < 24 {
 			<-dropped
 			b.awaitStatus(t, want[until], message.Queued)
-			require.Empty(t, b.frames, "the sender rests until there is a connection")
+			require.Empty(t, b.frames)
 			c.Signal(lost())
 			c = b.AwaitDial(t)
 			c.Signal(connected())
@@ -231,7 +232,7 @@ func TestOrderOverAReconnect(t *testing.T) {
 	}
 	require.Equal(t, want, got)
 	b.awaitStatus(t, want[23], message.Sent)
-	require.Equal(t, 2, b.message(t, want[5]).Attempt)
+	require.GreaterOrEqual(t, b.message(t, want[5]).Attempt, 2)
 }
 
 // Keys that cannot be had for a moment say nothing about the message.
@@ -284,7 +285,8 @@ func TestAClaimWhoseAnswerWasLost(t *testing.T) {
 
 	exec(t, b, `ALTER TABLE messages RENAME TO away`)
 	b.fleet.Kick(company)
-	require.Eventually(t, func() bool { return b.log.count("drain outbox") > 0 }, await, time.Millisecond)
+	require.Eventually(t, func() bool { return b.log.count("drain outbox") > 0 }, await, time.Millisecond,
+		"%v", later(func() string { return fmt.Sprint(b.log.lines, b.session(t).State) }))
 	exec(t, b, `ALTER TABLE away RENAME TO messages`)
 	b.fleet.Kick(company)
 	row := b.awaitStatus(t, id, message.Sent)

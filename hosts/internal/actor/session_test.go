@@ -125,14 +125,15 @@ func TestQRCodesRunOut(t *testing.T) {
 func TestAStoppedPairingStaysStopped(t *testing.T) {
 	t.Parallel()
 	cfg := quick
-	cfg.QRFirstTTL, cfg.QRNextTTL = time.Second, time.Second
+	cfg.QRFirstTTL, cfg.QRNextTTL = 200*time.Millisecond, 200*time.Millisecond
 	b := setup(t, cfg)
 	b.want(t, session.DesiredRunning)
 	b.AwaitDial(t).Signal(actor.Signal{Then: actor.ShowQR, Codes: []string{"1", "2", "3", "4"}})
 	b.awaitState(t, session.Pairing)
 	b.want(t, session.DesiredStopped)
 	b.awaitState(t, session.Stopped)
-	require.Never(t, func() bool { return b.session(t).State != string(session.Stopped) }, 1500*time.Millisecond, 50*time.Millisecond)
+	require.Never(t, func() bool { return b.seen(t)["stopped"] != 1 }, 300*time.Millisecond, 10*time.Millisecond)
+	require.Equal(t, string(session.Stopped), b.session(t).State)
 }
 
 func TestALostSocketComesBack(t *testing.T) {
