@@ -34,6 +34,23 @@ type Attempt struct {
 	Wire                 []byte    // sealed; kept if the message has one already
 }
 
+// QueueAll makes the bodies of accepted messages durable, in one commit, and returns those that were not before. It
+// writes to the given database, see Handover.
+func (s *Store) QueueAll(ctx context.Context, to db.DBTX, sends []db.QueueMessageParams) (fresh []db.QueueMessageParams, err error) {
+	s.queries.QueueMessage(ctx, to, sends).QueryRow(func(i int, _ string, rowErr error) {
+		switch {
+		case rowErr == nil:
+			fresh = append(fresh, sends[i])
+		case !errors.Is(rowErr, pgx.ErrNoRows) && err == nil: // the first one fails the whole batch
+			err = fmt.Errorf("queue messages: %w", rowErr)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return fresh, nil
+}
+
 // Begin claims a queued message for sending and fixes what goes on the wire. ErrNotMoved: it was canceled,
 // expired or taken; ErrFenced: the lease is gone.
 func (s *Store) Begin(ctx context.Context, fence Fence, a Attempt) error {

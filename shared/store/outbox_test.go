@@ -208,7 +208,7 @@ func TestPeekOutbox(t *testing.T) {
 	require.InDelta(t, time.Hour.Seconds(), seconds, 60)
 }
 
-func TestQueueMessages(t *testing.T) {
+func TestQueueAll(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	for _, status := range message.Statuses() {
@@ -217,11 +217,9 @@ func TestQueueMessages(t *testing.T) {
 	f.put(t, outgoing{id: "given up", status: "failed", reason: message.ReasonNotEnqueued, bare: true})
 	f.createCompany(t, "other")
 	queue := func() (ids []string) {
-		params := db.QueueMessagesParams{HostID: "host-a"}
+		var sends []db.QueueMessageParams
 		add := func(companyID, id string) {
-			params.Companies = append(params.Companies, companyID)
-			params.MessageIds = append(params.MessageIds, id)
-			params.Bodies = append(params.Bodies, []byte("sealed "+id))
+			sends = append(sends, db.QueueMessageParams{CompanyID: companyID, MessageID: id, Body: []byte("sealed " + id), HostID: "host-a"})
 		}
 		for _, status := range message.Statuses() {
 			add(company, string(status))
@@ -230,7 +228,7 @@ func TestQueueMessages(t *testing.T) {
 		add(company, "given up")
 		add(company, "given up") // a redelivery may be in the same batch
 		add(company, "never accepted")
-		rows, err := f.Queries().QueueMessages(t.Context(), f.pool, params)
+		rows, err := f.QueueAll(t.Context(), f.pool, sends)
 		require.NoError(t, err)
 		for _, row := range rows {
 			require.Equal(t, company, row.CompanyID)

@@ -17,8 +17,7 @@ var acrossCompanies = map[string]string{
 	"ListCompaniesOfShard": "the owner of a shard starts all its companies",
 	"ListDueCompanies":     "the owner of shards looks for work in all of them",
 	"ListUnreconciled":     "the owner of shards looks for changed wishes in all of them",
-	"QueueMessages":        "ingest takes sends of many companies; each row is matched by company and id",
-	"ForgetJobs":           "as QueueMessages, for deliveries",
+	"ForgetJobs":           "deliveries of many companies; each row is matched by company and id",
 	"UnparkDeliveries":     "the select inside is bound to a company and hands over primary keys",
 	"ListSessions":         "an admin key lists every company; the filter is optional",
 	"CountSessions":        "an admin key counts every company; the filter is optional",
@@ -105,7 +104,7 @@ var (
 	oneOf      = `(` + strings.Join(tenantTables, "|") + `)\b`
 	tableUse   = regexp.MustCompile(`(?i)\b(from|join|update|into)\s+` + oneOf + `(?:\s+as)?(?:\s+(\w+))?`)
 	furtherUse = regexp.MustCompile(`(?i)(,)\s+` + oneOf + `(?:\s+as)?\s+(\w+)`) // of a FROM list, not of a column list
-	toCompany  = regexp.MustCompile(`company_id = @company_id\b`)
+	toCompany  = regexp.MustCompile(`company_id(?: \|\| '')? = @company_id\b`)
 )
 
 // statements reads the named statements of all query files, without comments.
@@ -152,7 +151,7 @@ func unbound(statement string) string {
 		if alias == "" || keywords.MatchString(alias) {
 			column = `(?:^|[^.\w])(?:` + table + `\.)?company_id`
 		}
-		compared := regexp.MustCompile(column + ` = [@\w]|= ` + strings.TrimPrefix(column, `(?:^|[^.\w])`) + `\b`)
+		compared := regexp.MustCompile(column + `(?: \|\| '')? = [@\w]|= ` + strings.TrimPrefix(column, `(?:^|[^.\w])`) + `\b`)
 		if !compared.MatchString(statement) {
 			return fmt.Sprintf("%s %s is not compared by company_id", table, alias)
 		}

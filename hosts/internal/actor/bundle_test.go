@@ -277,9 +277,7 @@ func (b *bundle) queueFor(t *testing.T, company, id, phone, text string, change 
 	require.NoError(t, err)
 	body, err := b.vault.Seal(ctx, company, message.BodyContext(id), plain)
 	require.NoError(t, err)
-	queued, err := q.QueueMessages(ctx, pool, db.QueueMessagesParams{
-		HostID: "h", Companies: []string{company}, MessageIds: []string{id}, Bodies: [][]byte{body},
-	})
+	queued, err := b.store.QueueAll(ctx, pool, []db.QueueMessageParams{{CompanyID: company, MessageID: id, Body: body, HostID: "h"}})
 	require.NoError(t, err)
 	require.Len(t, queued, 1)
 }

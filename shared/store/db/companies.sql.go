@@ -226,7 +226,7 @@ SELECT c.shard, c.rate_per_minute, c.rate_burst, s.state,
        m.body_hash AS message_hash, m.status AS message_status, m.reason AS message_reason
 FROM companies c
 JOIN whatsapp_sessions s ON s.company_id = c.company_id
-LEFT JOIN messages m ON m.company_id = c.company_id AND m.direction = 'outgoing' AND m.message_id = $1
+LEFT JOIN messages m ON m.company_id || '' = c.company_id AND m.direction = 'outgoing' AND m.message_id = $1
 WHERE c.company_id = $2
 `
 

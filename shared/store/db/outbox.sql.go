@@ -13,6 +13,7 @@ import (
 )
 
 const acceptMessage = `-- name: AcceptMessage :one
+
 INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, lane, client_ref, body_hash, due_at, expires_at, trace)
 VALUES ($1, $2, $3, 'outgoing', 'accepted', $4, $5, $6, $7, $8, $9,
     coalesce($10::timestamptz, now()), now() + make_interval(secs => $11::float8),
@@ -35,6 +36,9 @@ type AcceptMessageParams struct {
 	Ttl       *float64
 }
 
+// Plans are kept from a time when the table was nearly empty and any index looked best. So each statement on a message goes
+// by the one index that its conditions allow: `company_id || ”` keeps it off those that begin with the company, and
+// `status || ”` off those of one status; what is in flight has an index on that expression (plans_test.go).
 // Step 1 of a send: the row under its final id, before anything is queued. 0 rows: the id exists.
 func (q *Queries) AcceptMessage(ctx context.Context, db DBTX, arg AcceptMessageParams) (int64, error) {
 	row := db.QueryRow(ctx, acceptMessage,
@@ -62,7 +66,7 @@ UPDATE messages m SET
     wire = coalesce(m.wire, $3), reason = '',
     trace = m.trace || jsonb_build_object('status', 'sending', 'at', now(), 'host', $4::text, 'attempt', m.attempt + 1)
 FROM fence
-WHERE m.company_id = $5 AND m.direction = 'outgoing' AND m.message_id = $6 AND m.status = 'queued'
+WHERE m.company_id || '' = $5 AND m.direction = 'outgoing' AND m.message_id = $6 AND m.status || '' = 'queued'
   AND (m.expires_at IS NULL OR m.expires_at > now())
 `
 
@@ -107,7 +111,7 @@ func (q *Queries) CountWaiting(ctx context.Context, db DBTX, companyID string) (
 const doubtStaleSends = `-- name: DoubtStaleSends :many
 UPDATE messages m SET status = 'unconfirmed', reason = $1::text,
     trace = m.trace || jsonb_build_object('status', 'unconfirmed', 'at', now(), 'host', $2::text, 'reason', $1::text)
-WHERE m.company_id = $3 AND m.direction = 'outgoing' AND m.status = 'sending' AND m.incarnation <> $4::uuid
+WHERE m.company_id || '' = $3 AND m.direction = 'outgoing' AND m.status = 'sending' AND m.incarnation <> $4::uuid
 RETURNING m.message_id, m.phone, m.kind, m.client_ref, m.created_at, now()::timestamptz AS at
 `
 
@@ -161,7 +165,7 @@ func (q *Queries) DoubtStaleSends(ctx context.Context, db DBTX, arg DoubtStaleSe
 }
 
 const getMessage = `-- name: GetMessage :one
-SELECT id, company_id, phone, message, message_id, direction, status, created_at, shard, kind, chat, lane, client_ref, body, body_hash, wire, reason, trace, enqueued_at, due_at, expires_at, attempt, resends, term, incarnation, sent_at, delivered_at, read_at, played_at, wa_message_id, sender, sender_name FROM messages WHERE company_id = $1 AND message_id = $2
+SELECT id, company_id, phone, message, message_id, direction, status, created_at, shard, kind, chat, lane, client_ref, body, body_hash, wire, reason, trace, enqueued_at, due_at, expires_at, attempt, resends, term, incarnation, sent_at, delivered_at, read_at, played_at, wa_message_id, sender, sender_name FROM messages WHERE company_id || '' = $1 AND message_id = $2
 ORDER BY direction DESC LIMIT 1
 `
 
@@ -211,7 +215,7 @@ func (q *Queries) GetMessage(ctx context.Context, db DBTX, arg GetMessageParams)
 }
 
 const getOutgoing = `-- name: GetOutgoing :one
-SELECT id, company_id, phone, message, message_id, direction, status, created_at, shard, kind, chat, lane, client_ref, body, body_hash, wire, reason, trace, enqueued_at, due_at, expires_at, attempt, resends, term, incarnation, sent_at, delivered_at, read_at, played_at, wa_message_id, sender, sender_name FROM messages WHERE company_id = $1 AND direction = 'outgoing' AND message_id = $2
+SELECT id, company_id, phone, message, message_id, direction, status, created_at, shard, kind, chat, lane, client_ref, body, body_hash, wire, reason, trace, enqueued_at, due_at, expires_at, attempt, resends, term, incarnation, sent_at, delivered_at, read_at, played_at, wa_message_id, sender, sender_name FROM messages WHERE company_id || '' = $1 AND direction = 'outgoing' AND message_id = $2
 `
 
 type GetOutgoingParams struct {
@@ -261,7 +265,7 @@ func (q *Queries) GetOutgoing(ctx context.Context, db DBTX, arg GetOutgoingParam
 
 const getWire = `-- name: GetWire :one
 SELECT wire, phone FROM messages
-WHERE company_id = $1 AND direction = 'outgoing' AND message_id = $2 AND wire IS NOT NULL
+WHERE company_id || '' = $1 AND direction = 'outgoing' AND message_id = $2 AND wire IS NOT NULL
   AND created_at > now() - interval '14 days'
 `
 
@@ -312,8 +316,8 @@ func (q *Queries) ListDueCompanies(ctx context.Context, db DBTX, shards []int) (
 
 const listUnconfirmed = `-- name: ListUnconfirmed :many
 SELECT id, message_id, phone, wire, attempt, resends FROM messages
-WHERE company_id = $1 AND direction = 'outgoing' AND status = 'unconfirmed'
-ORDER BY id
+WHERE company_id || '' = $1 AND direction = 'outgoing' AND status = 'unconfirmed'
+ORDER BY id + 0
 `
 
 type ListUnconfirmedRow struct {
@@ -354,7 +358,7 @@ func (q *Queries) ListUnconfirmed(ctx context.Context, db DBTX, companyID string
 
 const markEnqueued = `-- name: MarkEnqueued :exec
 UPDATE messages SET enqueued_at = coalesce(enqueued_at, now())
-WHERE company_id = $1 AND direction = 'outgoing' AND message_id = $2
+WHERE company_id || '' = $1 AND direction = 'outgoing' AND message_id = $2
 `
 
 type MarkEnqueuedParams struct {
@@ -377,7 +381,7 @@ UPDATE messages m SET
     due_at = CASE WHEN $1::text = 'queued' THEN now() + make_interval(secs => $3::float8) ELSE m.due_at END,
     trace = m.trace || jsonb_strip_nulls(jsonb_build_object('status', $1::text, 'at', now(), 'host', nullif($4::text, ''),
         'reason', nullif($2::text, '')))
-WHERE m.company_id = $5 AND m.direction = 'outgoing' AND m.message_id = $6 AND m.status = ANY($7::text[])
+WHERE m.company_id || '' = $5 AND m.direction = 'outgoing' AND m.message_id = $6 AND m.status = ANY($7::text[])
   -- Of all failures only one can be lifted again.
   AND (m.status <> 'failed' OR m.reason = 'not_enqueued' OR $1::text NOT IN ('accepted', 'queued'))
 RETURNING m.message_id, m.phone, m.kind, m.client_ref, m.created_at, now()::timestamptz AS at
@@ -444,7 +448,7 @@ SELECT m.id, m.message_id, m.phone, m.chat, m.kind, m.lane, m.body, m.wire, m.at
 FROM messages m
 WHERE m.company_id = $1 AND m.direction = 'outgoing' AND m.status = 'queued' AND m.due_at <= now()
   AND (m.expires_at IS NULL OR m.expires_at > now())
-  AND NOT EXISTS (SELECT 1 FROM messages held WHERE held.company_id = m.company_id AND held.direction = 'outgoing'
+  AND NOT EXISTS (SELECT 1 FROM messages held WHERE held.company_id || '' = m.company_id || '' AND held.direction = 'outgoing'
                   AND held.chat = m.chat AND held.status IN ('sending', 'unconfirmed'))
 ORDER BY m.lane, m.id
 LIMIT $2::integer
@@ -504,61 +508,13 @@ func (q *Queries) PeekOutbox(ctx context.Context, db DBTX, arg PeekOutboxParams)
 	return items, nil
 }
 
-const queueMessages = `-- name: QueueMessages :many
-UPDATE messages m SET
-    body = q.body, status = 'queued', reason = '', enqueued_at = coalesce(m.enqueued_at, now()),
-    trace = m.trace || jsonb_build_object('status', 'queued', 'at', now(), 'host', $1::text)
-FROM (SELECT unnest($2::text[]) AS company_id, unnest($3::text[]) AS message_id, unnest($4::bytea[]) AS body) AS q
-WHERE m.company_id = q.company_id AND m.direction = 'outgoing' AND m.message_id = q.message_id
-  AND (m.status = 'accepted' OR (m.status = 'failed' AND m.reason = 'not_enqueued'))
-RETURNING m.company_id, m.message_id
-`
-
-type QueueMessagesParams struct {
-	HostID     string
-	Companies  []string
-	MessageIds []string
-	Bodies     [][]byte
-}
-
-type QueueMessagesRow struct {
-	CompanyID string
-	MessageID string
-}
-
-// Step 3: the body arrives and the message waits for its turn. Idempotent, and not fenced: any host may do it.
-func (q *Queries) QueueMessages(ctx context.Context, db DBTX, arg QueueMessagesParams) ([]QueueMessagesRow, error) {
-	rows, err := db.Query(ctx, queueMessages,
-		arg.HostID,
-		arg.Companies,
-		arg.MessageIds,
-		arg.Bodies,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []QueueMessagesRow
-	for rows.Next() {
-		var i QueueMessagesRow
-		if err := rows.Scan(&i.CompanyID, &i.MessageID); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const resumeSending = `-- name: ResumeSending :execrows
 WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $6 AND l.term = $1::uuid FOR KEY SHARE)
 UPDATE messages m SET
     status = 'sending', attempt = m.attempt + 1, resends = m.resends + 1, term = $1::uuid, incarnation = $2::uuid,
     trace = m.trace || jsonb_build_object('status', 'sending', 'at', now(), 'host', $3::text, 'attempt', m.attempt + 1, 'reason', 'resend')
 FROM fence
-WHERE m.company_id = $4 AND m.direction = 'outgoing' AND m.message_id = $5 AND m.status = 'unconfirmed'
+WHERE m.company_id || '' = $4 AND m.direction = 'outgoing' AND m.message_id = $5 AND m.status || '' = 'unconfirmed'
 `
 
 type ResumeSendingParams struct {
