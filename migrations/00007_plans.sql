@@ -20,7 +20,33 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- A receive. One that polls, and will wait if there is nothing, asks for an announcement then and looks once more, since
+-- what came before it asked announced nothing: one round trip where the client would need three.
+-- +goose StatementBegin
+CREATE FUNCTION queue_take_fifo(q text, most integer, visibility interval, max_receives integer, dead text, poll boolean)
+RETURNS SETOF queue_fifo LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM queue_receive_fifo(q, most, visibility, max_receives, dead);
+    IF NOT FOUND AND poll THEN
+        PERFORM queue_await(q);
+        RETURN QUERY SELECT * FROM queue_receive_fifo(q, most, visibility, max_receives, dead);
+    END IF;
+END $$;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE FUNCTION queue_take_standard(q text, most integer, visibility interval, max_receives integer, dead text, poll boolean)
+RETURNS SETOF queue_standard LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM queue_receive_standard(q, most, visibility, max_receives, dead);
+    IF NOT FOUND AND poll THEN
+        PERFORM queue_await(q);
+        RETURN QUERY SELECT * FROM queue_receive_standard(q, most, visibility, max_receives, dead);
+    END IF;
+END $$;
+-- +goose StatementEnd
+
 -- +goose Down
+DROP FUNCTION queue_take_fifo(text, integer, interval, integer, text, boolean), queue_take_standard(text, integer, interval, integer, text, boolean);
 -- +goose StatementBegin
 DO $$
 DECLARE
