@@ -32,7 +32,7 @@ var fencedCalls = map[string]func(ctx context.Context, f *fixture, fence store.F
 	},
 	"Advance": func(ctx context.Context, f *fixture, fence store.Fence) error {
 		next := attempt("queued")
-		_, _, err := f.Advance(ctx, fence, store.Move{CompanyID: company, MessageID: "sending", To: message.Sent}, &next)
+		_, _, err := f.Advance(ctx, fence, store.Move{CompanyID: company, MessageID: "sending", To: message.Sent}, store.Subject{}, &next)
 		return err
 	},
 	"DoubtStale": func(ctx context.Context, f *fixture, fence store.Fence) error {
@@ -67,6 +67,18 @@ var fencedStatements = map[string]func(ctx context.Context, f *fixture, fence st
 		return f.Queries().BeginSending(ctx, f.pool, db.BeginSendingParams{
 			CompanyID: company, MessageID: "queued", Wire: []byte("w"), Shard: fence.Shard, Term: fence.Term,
 		})
+	},
+	"AdvanceMessage": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
+		row, err := f.Queries().AdvanceMessage(ctx, f.pool, db.AdvanceMessageParams{
+			CompanyID: company, MessageID: "sending", FromStates: []string{"sending"}, Status: "sent", NextID: "queued", NextWire: []byte("w"),
+			EventType: "test", EventData: []byte("sealed"), Shard: fence.Shard, Term: fence.Term,
+		})
+		require.Equal(f.t, row.Held, row.Begun)
+		require.Equal(f.t, row.Held, row.Moved)
+		if row.Moved {
+			return 1, err
+		}
+		return 0, err
 	},
 	"ResumeSending": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
 		return f.Queries().ResumeSending(ctx, f.pool, db.ResumeSendingParams{

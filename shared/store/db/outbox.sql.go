@@ -59,6 +59,107 @@ func (q *Queries) AcceptMessage(ctx context.Context, db DBTX, arg AcceptMessageP
 	return id, err
 }
 
+const advanceMessage = `-- name: AdvanceMessage :one
+WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $1 AND l.term = $2::uuid FOR KEY SHARE),
+begun AS (
+    UPDATE messages m SET
+        status = 'sending', attempt = m.attempt + 1, term = $2::uuid, incarnation = $3::uuid,
+        wire = coalesce(m.wire, $4::bytea), reason = '',
+        trace = m.trace || jsonb_build_object('status', 'sending', 'at', now(), 'host', $5::text, 'attempt', m.attempt + 1)
+    FROM fence
+    WHERE m.company_id || '' = $6 AND m.direction = 'outgoing' AND m.message_id = $7 AND m.status || '' = 'queued'
+      AND (m.expires_at IS NULL OR m.expires_at > now())
+    RETURNING m.id
+), moved AS (
+    UPDATE messages m SET
+        status = $8::text, reason = $9::text,
+        sent_at = CASE WHEN $8::text IN ('sent', 'delivered', 'read', 'played') THEN coalesce(m.sent_at, now()) ELSE m.sent_at END,
+        delivered_at = CASE WHEN $8::text IN ('delivered', 'read', 'played') THEN coalesce(m.delivered_at, now()) ELSE m.delivered_at END,
+        read_at = CASE WHEN $8::text IN ('read', 'played') THEN coalesce(m.read_at, now()) ELSE m.read_at END,
+        played_at = CASE WHEN $8::text = 'played' THEN coalesce(m.played_at, now()) ELSE m.played_at END,
+        due_at = CASE WHEN $8::text = 'queued' THEN now() + make_interval(secs => $10::float8) ELSE m.due_at END,
+        trace = m.trace || jsonb_strip_nulls(jsonb_build_object('status', $8::text, 'at', now(), 'host', nullif($5::text, ''),
+            'reason', nullif($9::text, '')))
+    FROM fence
+    WHERE m.company_id || '' = $6 AND m.direction = 'outgoing' AND m.message_id = $11 AND m.status = ANY($12::text[])
+      -- Of all failures only one can be lifted again.
+      AND (m.status <> 'failed' OR m.reason = 'not_enqueued' OR $8::text NOT IN ('accepted', 'queued'))
+    RETURNING m.id
+), seq AS (
+    UPDATE company_seq s SET seq = s.seq + 1 FROM moved WHERE s.company_id = $6 AND $13::text <> '' RETURNING s.seq
+), event AS (
+    INSERT INTO events (company_id, seq, id, type, data)
+    SELECT $6, seq.seq, $14, $13, $15 FROM seq
+    RETURNING seq
+), told AS (
+    INSERT INTO webhook_deliveries (id, company_id, endpoint_id, event_seq, event_id, event_type)
+    SELECT gen_random_uuid(), e.company_id, e.id, event.seq, $14, $13
+    FROM event, webhook_endpoints e
+    WHERE e.company_id = $6 AND e.enabled AND (e.events = '{}' OR $13 = ANY(e.events))
+    RETURNING id
+)
+SELECT EXISTS (SELECT FROM fence)::boolean AS held, EXISTS (SELECT FROM begun)::boolean AS begun,
+    EXISTS (SELECT FROM moved)::boolean AS moved, now()::timestamptz AS at,
+    ARRAY(SELECT told.id FROM told)::uuid[] AS deliveries
+`
+
+type AdvanceMessageParams struct {
+	Shard       int
+	Term        uuid.UUID
+	Incarnation uuid.UUID
+	NextWire    []byte
+	HostID      string
+	CompanyID   string
+	NextID      string
+	Status      string
+	Reason      string
+	Delay       float64
+	MessageID   string
+	FromStates  []string
+	EventType   string
+	EventID     uuid.UUID
+	EventData   []byte
+}
+
+type AdvanceMessageRow struct {
+	Held       bool
+	Begun      bool
+	Moved      bool
+	At         time.Time
+	Deliveries []uuid.UUID
+}
+
+// MoveMessage with the event that tells of it, and BeginSending of the next message of the outbox: all that happens to a
+// message between its frame and the next one's, in one fenced statement. An empty next_id is no message.
+func (q *Queries) AdvanceMessage(ctx context.Context, db DBTX, arg AdvanceMessageParams) (AdvanceMessageRow, error) {
+	row := db.QueryRow(ctx, advanceMessage,
+		arg.Shard,
+		arg.Term,
+		arg.Incarnation,
+		arg.NextWire,
+		arg.HostID,
+		arg.CompanyID,
+		arg.NextID,
+		arg.Status,
+		arg.Reason,
+		arg.Delay,
+		arg.MessageID,
+		arg.FromStates,
+		arg.EventType,
+		arg.EventID,
+		arg.EventData,
+	)
+	var i AdvanceMessageRow
+	err := row.Scan(
+		&i.Held,
+		&i.Begun,
+		&i.Moved,
+		&i.At,
+		&i.Deliveries,
+	)
+	return i, err
+}
+
 const beginSending = `-- name: BeginSending :execrows
 WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $7 AND l.term = $1::uuid FOR KEY SHARE)
 UPDATE messages m SET
@@ -106,6 +207,36 @@ func (q *Queries) CountWaiting(ctx context.Context, db DBTX, companyID string) (
 	var count int64
 	err := row.Scan(&count)
 	return count, err
+}
+
+const describeMessage = `-- name: DescribeMessage :one
+SELECT phone, kind, client_ref, now()::timestamptz AS at FROM messages
+WHERE company_id || '' = $1 AND direction = 'outgoing' AND message_id = $2
+`
+
+type DescribeMessageParams struct {
+	CompanyID string
+	MessageID string
+}
+
+type DescribeMessageRow struct {
+	Phone     string
+	Kind      string
+	ClientRef *string
+	At        time.Time
+}
+
+// What an event tells of a message beside its new status.
+func (q *Queries) DescribeMessage(ctx context.Context, db DBTX, arg DescribeMessageParams) (DescribeMessageRow, error) {
+	row := db.QueryRow(ctx, describeMessage, arg.CompanyID, arg.MessageID)
+	var i DescribeMessageRow
+	err := row.Scan(
+		&i.Phone,
+		&i.Kind,
+		&i.ClientRef,
+		&i.At,
+	)
+	return i, err
 }
 
 const doubtStaleSends = `-- name: DoubtStaleSends :many
@@ -315,7 +446,7 @@ func (q *Queries) ListDueCompanies(ctx context.Context, db DBTX, shards []int) (
 }
 
 const listUnconfirmed = `-- name: ListUnconfirmed :many
-SELECT id, message_id, phone, wire, attempt, resends FROM messages
+SELECT id, message_id, phone, kind, client_ref, wire, attempt, resends, now()::timestamptz AS at FROM messages
 WHERE company_id || '' = $1 AND direction = 'outgoing' AND status = 'unconfirmed'
 ORDER BY id + 0
 `
@@ -324,9 +455,12 @@ type ListUnconfirmedRow struct {
 	ID        int64
 	MessageID string
 	Phone     string
+	Kind      string
+	ClientRef *string
 	Wire      []byte
 	Attempt   int
 	Resends   int
+	At        time.Time
 }
 
 func (q *Queries) ListUnconfirmed(ctx context.Context, db DBTX, companyID string) ([]ListUnconfirmedRow, error) {
@@ -342,9 +476,12 @@ func (q *Queries) ListUnconfirmed(ctx context.Context, db DBTX, companyID string
 			&i.ID,
 			&i.MessageID,
 			&i.Phone,
+			&i.Kind,
+			&i.ClientRef,
 			&i.Wire,
 			&i.Attempt,
 			&i.Resends,
+			&i.At,
 		); err != nil {
 			return nil, err
 		}
@@ -444,7 +581,8 @@ func (q *Queries) NextDue(ctx context.Context, db DBTX, companyID string) (float
 }
 
 const peekOutbox = `-- name: PeekOutbox :many
-SELECT m.id, m.message_id, m.phone, m.chat, m.kind, m.lane, m.body, m.wire, m.attempt, m.client_ref, m.created_at, m.expires_at
+SELECT m.id, m.message_id, m.phone, m.chat, m.kind, m.lane, m.body, m.wire, m.attempt, m.client_ref, m.created_at, m.expires_at,
+    now()::timestamptz AS at
 FROM messages m
 WHERE m.company_id = $1 AND m.direction = 'outgoing' AND m.status = 'queued' AND m.due_at <= now()
   AND (m.expires_at IS NULL OR m.expires_at > now())
@@ -472,6 +610,7 @@ type PeekOutboxRow struct {
 	ClientRef *string
 	CreatedAt time.Time
 	ExpiresAt *time.Time
+	At        time.Time
 }
 
 // The next messages to send, none of a chat that an undecided message holds.
@@ -497,6 +636,7 @@ func (q *Queries) PeekOutbox(ctx context.Context, db DBTX, arg PeekOutboxParams)
 			&i.ClientRef,
 			&i.CreatedAt,
 			&i.ExpiresAt,
+			&i.At,
 		); err != nil {
 			return nil, err
 		}
