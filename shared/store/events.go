@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -65,4 +66,13 @@ func (s *Store) sealEvent(ctx context.Context, e Event) (id uuid.UUID, sealed []
 		return id, nil, fmt.Errorf("seal event: %w", err)
 	}
 	return id, sealed, nil
+}
+
+// announced are the deliveries that a statement made, at its time.
+func announced(companyID string, at time.Time, ids []uuid.UUID) []Delivery {
+	deliveries := make([]Delivery, len(ids))
+	for i, id := range ids {
+		deliveries[i] = Delivery{ID: id, CompanyID: companyID, CreatedAt: at}
+	}
+	return deliveries
 }

@@ -80,6 +80,17 @@ var fencedStatements = map[string]func(ctx context.Context, f *fixture, fence st
 		}
 		return 0, err
 	},
+	"ReceiveMessage": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
+		row, err := f.Queries().ReceiveMessage(ctx, f.pool, db.ReceiveMessageParams{
+			CompanyID: company, MessageID: "in_1", Kind: "text", Chat: "chat", EventType: "test", EventData: []byte("sealed"),
+			Shard: fence.Shard, Term: fence.Term,
+		})
+		require.Equal(f.t, row.Held, row.Fresh)
+		if row.Fresh {
+			return 1, err
+		}
+		return 0, err
+	},
 	"ResumeSending": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
 		return f.Queries().ResumeSending(ctx, f.pool, db.ResumeSendingParams{
 			CompanyID: company, MessageID: "unconfirmed", Shard: fence.Shard, Term: fence.Term,

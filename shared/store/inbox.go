@@ -40,27 +40,23 @@ func (s *Store) Receive(ctx context.Context, fence Fence, a Arrival) (fresh bool
 	if err != nil {
 		return false, nil, fmt.Errorf("seal incoming: %w", err)
 	}
-	err = s.FencedTx(ctx, fence, func(tx pgx.Tx) error {
-		rows, err := s.queries.InsertIncoming(ctx, tx, db.InsertIncomingParams{
-			CompanyID: a.CompanyID, MessageID: messageID, Phone: a.Phone, Shard: fence.Shard, Kind: string(a.Content.Kind),
-			Chat: a.Chat, Body: body, WaMessageID: &a.WAMessageID, Sender: &a.Sender, SenderName: &a.SenderName,
-			CreatedAt: a.SentAt, HostID: fence.HostID,
-		})
-		if err != nil {
-			return fmt.Errorf("insert incoming: %w", err)
-		}
-		if fresh = rows > 0; !fresh {
-			return nil
-		}
-		deliveries, err = s.AppendEvent(ctx, tx, Event{
-			CompanyID: a.CompanyID, Type: message.Received.EventType(), Data: a.Event, ID: a.ID,
-		})
-		return err
-	})
-	if err != nil {
+	params := db.ReceiveMessageParams{
+		Shard: fence.Shard, Term: fence.Term, HostID: fence.HostID,
+		CompanyID: a.CompanyID, MessageID: messageID, Phone: a.Phone, Kind: string(a.Content.Kind),
+		Chat: a.Chat, Body: body, WaMessageID: a.WAMessageID, Sender: a.Sender, SenderName: a.SenderName,
+		CreatedAt: a.SentAt, EventType: message.Received.EventType(),
+	}
+	if params.EventID, params.EventData, err = s.sealEvent(ctx, Event{CompanyID: a.CompanyID, Data: a.Event, ID: a.ID}); err != nil {
 		return false, nil, err
 	}
-	return fresh, deliveries, nil
+	row, err := s.queries.ReceiveMessage(ctx, s.pool, params)
+	if err != nil {
+		return false, nil, fmt.Errorf("receive message: %w", err)
+	}
+	if !row.Held {
+		return false, nil, fmt.Errorf("receive message: %w", ErrFenced)
+	}
+	return row.Fresh, announced(a.CompanyID, row.At, row.Deliveries), nil
 }
 
 // Quarantine keeps what an inbound handler could not digest, so that it can be acked without being lost.

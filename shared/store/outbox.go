@@ -114,10 +114,7 @@ func (s *Store) Advance(ctx context.Context, fence Fence, m Move, about Subject,
 	case !row.Moved:
 		return row.Begun, nil, ErrNotMoved
 	}
-	for _, id := range row.Deliveries {
-		deliveries = append(deliveries, Delivery{ID: id, CompanyID: m.CompanyID, CreatedAt: row.At})
-	}
-	return row.Begun, deliveries, nil
+	return row.Begun, announced(m.CompanyID, row.At, row.Deliveries), nil
 }
 
 // sources are the states that the step may be made from.
