@@ -96,6 +96,17 @@ var fencedStatements = map[string]func(ctx context.Context, f *fixture, fence st
 			CompanyID: company, MessageID: "unconfirmed", Shard: fence.Shard, Term: fence.Term,
 		})
 	},
+	"SetSessionState": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
+		row, err := f.Queries().SetSessionState(ctx, f.pool, db.SetSessionStateParams{
+			CompanyID: company, State: "stopped", UserAction: "none", EventType: "test", EventData: []byte("sealed"),
+			Shard: fence.Shard, Term: fence.Term,
+		})
+		require.Equal(f.t, row.Held, row.Changed)
+		if row.Changed {
+			return 1, err
+		}
+		return 0, err
+	},
 	"ObserveGeneration": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
 		return f.Queries().ObserveGeneration(ctx, f.pool, db.ObserveGenerationParams{
 			CompanyID: company, Generation: 1, Shard: fence.Shard, Term: fence.Term,

@@ -50,6 +50,7 @@ var _ actor.Conn = (*Conn)(nil)
 func newConn(device *store.Device, httpClient *http.Client, h actor.Handlers, logger *slog.Logger) *Conn {
 	c := &Conn{handlers: h, logger: logger, ackTimeout: ackTimeout, life: context.Background()}
 	client := whatsmeow.NewClient(device, bridge{logger: logger, onWarn: c.watch})
+	trim(client)
 	client.SetWebsocketHTTPClient(httpClient)
 	client.SetPreLoginHTTPClient(httpClient)
 	client.SetMediaHTTPClient(httpClient)

@@ -247,16 +247,18 @@ func (q *Queries) SetDesired(ctx context.Context, db DBTX, arg SetDesiredParams)
 }
 
 const setSessionState = `-- name: SetSessionState :one
-WITH changed AS (
+WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $1 AND l.term = $2::uuid FOR KEY SHARE),
+changed AS (
     UPDATE whatsapp_sessions s SET
-        state = $1::text, status = $2, reason = $3, user_action = $4, updated_at = now(),
-        connected_at = CASE WHEN $1::text = 'connected' THEN coalesce(s.connected_at, now()) END,
-        jid = CASE WHEN $1::text IN ('logged_out', 'pairing', 'created') THEN NULL ELSE coalesce($5::text, s.jid) END,
-        lid = CASE WHEN $1::text IN ('logged_out', 'pairing', 'created') THEN NULL ELSE coalesce($6::text, s.lid) END,
-        push_name = coalesce($7::text, s.push_name),
-        qr_attempts = $8,
-        reconnects = s.reconnects + CASE WHEN $1::text = 'reconnecting' AND s.state = 'connected' THEN 1 ELSE 0 END
-    WHERE s.company_id = $9
+        state = $3::text, status = $4, reason = $5, user_action = $6, updated_at = now(),
+        connected_at = CASE WHEN $3::text = 'connected' THEN coalesce(s.connected_at, now()) END,
+        jid = CASE WHEN $3::text IN ('logged_out', 'pairing', 'created') THEN NULL ELSE coalesce($7::text, s.jid) END,
+        lid = CASE WHEN $3::text IN ('logged_out', 'pairing', 'created') THEN NULL ELSE coalesce($8::text, s.lid) END,
+        push_name = coalesce($9::text, s.push_name),
+        qr_attempts = $10,
+        reconnects = s.reconnects + CASE WHEN $3::text = 'reconnecting' AND s.state = 'connected' THEN 1 ELSE 0 END
+    FROM fence
+    WHERE s.company_id = $11
     RETURNING s.company_id, s.status, s.state, s.desired_state, s.pairing_method, s.jid, s.connected_at
 ), mirrored AS (
     UPDATE companies c SET
@@ -267,11 +269,26 @@ WITH changed AS (
         whatsapp_last_connected = coalesce(changed.connected_at, c.whatsapp_last_connected)
     FROM changed
     WHERE c.company_id = changed.company_id
+), seq AS (
+    UPDATE company_seq q SET seq = q.seq + 1 FROM changed WHERE q.company_id = $11 AND $12::text <> '' RETURNING q.seq
+), event AS (
+    INSERT INTO events (company_id, seq, id, type, data)
+    SELECT $11, seq.seq, $13, $12, $14 FROM seq
+    RETURNING seq
+), told AS (
+    INSERT INTO webhook_deliveries (id, company_id, endpoint_id, event_seq, event_id, event_type)
+    SELECT gen_random_uuid(), e.company_id, e.id, event.seq, $13, $12
+    FROM event, webhook_endpoints e
+    WHERE e.company_id = $11 AND e.enabled AND (e.events = '{}' OR $12 = ANY(e.events))
+    RETURNING id
 )
-SELECT company_id, state FROM changed
+SELECT EXISTS (SELECT FROM fence)::boolean AS held, EXISTS (SELECT FROM changed)::boolean AS changed, now()::timestamptz AS at,
+    ARRAY(SELECT told.id FROM told)::uuid[] AS deliveries
 `
 
 type SetSessionStateParams struct {
+	Shard      int
+	Term       uuid.UUID
 	State      string
 	Status     string
 	Reason     string
@@ -281,17 +298,24 @@ type SetSessionStateParams struct {
 	PushName   *string
 	QrAttempts int
 	CompanyID  string
+	EventType  string
+	EventID    uuid.UUID
+	EventData  []byte
 }
 
 type SetSessionStateRow struct {
-	CompanyID string
-	State     string
+	Held       bool
+	Changed    bool
+	At         time.Time
+	Deliveries []uuid.UUID
 }
 
-// The only writer of state; keeps the predecessor's columns in step. Inside a transaction that holds the fence.
-// 0 rows: no such company.
+// The only writer of state: keeps the predecessor's columns in step and tells of it, in one fenced statement. Without an
+// event_type nothing is told.
 func (q *Queries) SetSessionState(ctx context.Context, db DBTX, arg SetSessionStateParams) (SetSessionStateRow, error) {
 	row := db.QueryRow(ctx, setSessionState,
+		arg.Shard,
+		arg.Term,
 		arg.State,
 		arg.Status,
 		arg.Reason,
@@ -301,8 +325,16 @@ func (q *Queries) SetSessionState(ctx context.Context, db DBTX, arg SetSessionSt
 		arg.PushName,
 		arg.QrAttempts,
 		arg.CompanyID,
+		arg.EventType,
+		arg.EventID,
+		arg.EventData,
 	)
 	var i SetSessionStateRow
-	err := row.Scan(&i.CompanyID, &i.State)
+	err := row.Scan(
+		&i.Held,
+		&i.Changed,
+		&i.At,
+		&i.Deliveries,
+	)
 	return i, err
 }
