@@ -72,6 +72,7 @@ type App struct {
 	ingest  *ingest.Ingester
 	keeper  *shard.Keeper
 	nudges  *rpc.Listener
+	janitor *janitor
 	routing sync.WaitGroup
 	cancel  context.CancelFunc
 	stops   []stop // what Start started, in order
@@ -100,6 +101,7 @@ func New(ctx context.Context, deps Deps, cfg Config) (*App, error) {
 		Store: durable, Vault: deps.Vault, Dialer: dialer, Board: rpc.NewBoard(deps.Redis),
 		Registry: deps.Registry, Logger: deps.Logger, Announce: a.announce, ShowQR: cfg.ShowQR,
 	}, actorConfig(cfg.Sessions))
+	a.janitor = newJanitor(a.fleet.Logins)
 	a.ingest = ingest.New(ingest.Deps{
 		Queue: deps.Queue, Store: durable, Vault: deps.Vault, HostID: cfg.HostID, Kick: a.fleet.Kick,
 		Announce: a.announce, Registry: deps.Registry, Logger: deps.Logger,
@@ -134,6 +136,7 @@ func (a *App) Start(ctx context.Context) error {
 		start func(ctx context.Context) error
 		stop  func(ctx context.Context) error
 	}{
+		{"janitor", a.janitor.Start, a.janitor.Stop},
 		{"fleet", a.fleet.Start, a.fleet.Stop},
 		{"nudges", a.nudges.Start, a.nudges.Stop},
 		{"leases", a.keeper.Start, a.keeper.Stop},

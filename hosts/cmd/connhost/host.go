@@ -30,6 +30,10 @@ import (
 	"wafleet/shared/vault"
 )
 
+// poolSize is how many database connections a host may open beside those of its queue and its device store. Statements
+// take a millisecond, so that these carry thousands a second.
+const poolSize = 10
+
 // startable is what a host starts before and stops after everything that uses it.
 type startable interface {
 	Start(ctx context.Context) error
@@ -67,8 +71,12 @@ func open(ctx context.Context, environ []string, stderr io.Writer) (*host, error
 }
 
 func (h *host) connect(ctx context.Context) error {
-	var err error
-	if h.pool, err = pgxpool.New(ctx, h.cfg.DatabaseURL); err != nil {
+	pool, err := pgxpool.ParseConfig(h.cfg.DatabaseURL)
+	if err != nil {
+		return fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	pool.MaxConns = poolSize
+	if h.pool, err = pgxpool.NewWithConfig(ctx, pool); err != nil {
 		return fmt.Errorf("DATABASE_URL: %w", err)
 	}
 	if err := store.CheckSchema(ctx, h.pool); err != nil {

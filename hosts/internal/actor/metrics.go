@@ -2,6 +2,7 @@ package actor
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,7 +17,11 @@ type metrics struct {
 	resends  prometheus.Counter
 	inbox    *prometheus.CounterVec
 	sessions *prometheus.GaugeVec
+	logins   atomic.Int64
 }
+
+// Logins is how often a session of this host has come online so far.
+func (f *Fleet) Logins() int64 { return f.deps.metrics.logins.Load() }
 
 func newMetrics(registry prometheus.Registerer) *metrics {
 	m := &metrics{
@@ -62,6 +67,9 @@ func (m *metrics) sent(err error, took time.Duration) {
 func (m *metrics) moved(from, to session.State) {
 	if from != "" {
 		m.sessions.WithLabelValues(string(from)).Dec()
+	}
+	if to == session.Connected && from != to {
+		m.logins.Add(1)
 	}
 	if to != "" {
 		m.sessions.WithLabelValues(string(to)).Inc()
