@@ -12,6 +12,59 @@ import (
 	"github.com/google/uuid"
 )
 
+const acceptIntoQueue = `-- name: AcceptIntoQueue :one
+WITH accepted AS (
+    INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, lane, client_ref, body_hash, due_at, expires_at, enqueued_at, trace)
+    VALUES ($1, $2, $3, 'outgoing', 'accepted', $4, $5, $6, $7, $8, $9,
+        coalesce($10::timestamptz, now()), now() + make_interval(secs => $11::float8), now(),
+        jsonb_build_array(jsonb_build_object('status', 'accepted', 'at', now())))
+    ON CONFLICT (company_id, direction, message_id) DO NOTHING
+    RETURNING company_id, message_id
+), queued AS (
+    SELECT queue_send_fifo($12::text, a.company_id, a.message_id, $13::bytea) AS fresh FROM accepted a
+)
+SELECT count(queued.fresh) > 0 AS accepted FROM queued
+`
+
+type AcceptIntoQueueParams struct {
+	CompanyID string
+	Phone     string
+	MessageID string
+	Shard     int
+	Kind      string
+	Chat      string
+	Lane      int
+	ClientRef *string
+	BodyHash  []byte
+	DueAt     *time.Time
+	Ttl       *float64
+	Queue     string
+	Body      []byte
+}
+
+// Steps 1 and 2 at once, where the queue is a table of the same database (migration 00002). Not accepted: the id exists, and
+// nothing was queued.
+func (q *Queries) AcceptIntoQueue(ctx context.Context, db DBTX, arg AcceptIntoQueueParams) (bool, error) {
+	row := db.QueryRow(ctx, acceptIntoQueue,
+		arg.CompanyID,
+		arg.Phone,
+		arg.MessageID,
+		arg.Shard,
+		arg.Kind,
+		arg.Chat,
+		arg.Lane,
+		arg.ClientRef,
+		arg.BodyHash,
+		arg.DueAt,
+		arg.Ttl,
+		arg.Queue,
+		arg.Body,
+	)
+	var accepted bool
+	err := row.Scan(&accepted)
+	return accepted, err
+}
+
 const acceptMessage = `-- name: AcceptMessage :one
 
 INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, lane, client_ref, body_hash, due_at, expires_at, trace)

@@ -11,6 +11,21 @@ VALUES (@company_id, @phone, @message_id, 'outgoing', 'accepted', @shard, @kind,
 ON CONFLICT (company_id, direction, message_id) DO NOTHING
 RETURNING id;
 
+-- name: AcceptIntoQueue :one
+-- Steps 1 and 2 at once, where the queue is a table of the same database (migration 00002). Not accepted: the id exists, and
+-- nothing was queued.
+WITH accepted AS (
+    INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, lane, client_ref, body_hash, due_at, expires_at, enqueued_at, trace)
+    VALUES (@company_id, @phone, @message_id, 'outgoing', 'accepted', @shard, @kind, @chat, @lane, sqlc.narg(client_ref), @body_hash,
+        coalesce(sqlc.narg(due_at)::timestamptz, now()), now() + make_interval(secs => sqlc.narg(ttl)::float8), now(),
+        jsonb_build_array(jsonb_build_object('status', 'accepted', 'at', now())))
+    ON CONFLICT (company_id, direction, message_id) DO NOTHING
+    RETURNING company_id, message_id
+), queued AS (
+    SELECT queue_send_fifo(@queue::text, a.company_id, a.message_id, @body::bytea) AS fresh FROM accepted a
+)
+SELECT count(queued.fresh) > 0 AS accepted FROM queued;
+
 -- name: GetOutgoing :one
 SELECT * FROM messages WHERE company_id || '' = @company_id AND direction = 'outgoing' AND message_id = @message_id;
 
