@@ -38,12 +38,31 @@ func TestMemoryIsGivenBackAfterEveryBurst(t *testing.T) { //nolint:paralleltest 
 	})
 }
 
+func TestTheCollectorsPace(t *testing.T) {
+	t.Parallel()
+	const mega = 1 << 20
+	for live, want := range map[uint64]int{
+		0: mostPercent, mega: mostPercent, 8 * mega: 400, 32 * mega: 100, 64 * mega: 50, 1000 * mega: leastPercent,
+	} {
+		require.Equal(t, want, gcPercent(live), "%d bytes alive", live)
+	}
+	require.Positive(t, liveBytes())
+}
+
 func TestTheOperatorsGOGCHolds(t *testing.T) { //nolint:paralleltest // it sets the collector of the process
-	for set, want := range map[int]int{goDefault: gcPercent, 200: 200, -1: -1} {
-		before := debug.SetGCPercent(set)
-		j := newJanitor(func() int64 { return 0 })
-		require.NoError(t, j.Start(t.Context()))
-		require.Equal(t, want, debug.SetGCPercent(before))
-		require.NoError(t, j.Stop(t.Context()))
+	for _, set := range []int{goDefault, 200, -1} {
+		synctest.Test(t, func(t *testing.T) {
+			before := debug.SetGCPercent(set)
+			j := newJanitor(func() int64 { return 0 })
+			require.NoError(t, j.Start(t.Context()))
+			<-time.After(3 * calm)
+			require.NoError(t, j.Stop(t.Context()))
+			after := debug.SetGCPercent(before)
+			if set == goDefault {
+				require.Greater(t, after, goDefault, "a test holds little")
+			} else {
+				require.Equal(t, set, after)
+			}
+		})
 	}
 }
