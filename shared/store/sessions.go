@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -24,7 +25,9 @@ type SessionChange struct {
 	JID, LID   *string // when newly known
 	PushName   *string
 	QRAttempts int
-	Event      string // type of the event that tells of it; empty: none
+	Event      string        // type of the event that tells of it; empty: none
+	BanFor     time.Duration // with Banned: how long from now; 0 leaves the end that is known
+	Erase      bool          // with Created: a deletion that was asked for is done
 }
 
 // sessionFact is the data of a session event.
@@ -45,6 +48,7 @@ func (s *Store) ChangeSession(ctx context.Context, fence Fence, c SessionChange)
 		_, err := s.queries.SetSessionState(ctx, tx, db.SetSessionStateParams{
 			CompanyID: c.CompanyID, State: string(c.State), Status: c.State.Status(), Reason: c.Reason,
 			UserAction: string(c.Action), JID: c.JID, LID: c.LID, PushName: c.PushName, QrAttempts: c.QRAttempts,
+			BanSeconds: c.BanFor.Seconds(),
 		})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrNoCompany
@@ -54,6 +58,11 @@ func (s *Store) ChangeSession(ctx context.Context, fence Fence, c SessionChange)
 		}
 		if err != nil {
 			return fmt.Errorf("set session state: %w", err)
+		}
+		if c.Erase {
+			if err := s.queries.EraseSession(ctx, tx, c.CompanyID); err != nil {
+				return fmt.Errorf("erase session: %w", err)
+			}
 		}
 		if c.Event == "" {
 			return nil

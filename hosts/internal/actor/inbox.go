@@ -34,6 +34,7 @@ func (a *Actor) handlers(ctx context.Context) Handlers {
 		Signal:  func(s Signal) { a.post(ctx, said{s, a.socket.Load()}) },
 		Receive: a.receive,
 		Receipt: a.receipt,
+		Admit:   a.admit,
 		Bind:    a.bind,
 		Wire:    a.wire,
 	}

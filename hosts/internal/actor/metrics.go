@@ -16,6 +16,7 @@ type metrics struct {
 	resends  prometheus.Counter
 	inbox    *prometheus.CounterVec
 	sessions *prometheus.GaugeVec
+	breaker  prometheus.Gauge
 }
 
 func newMetrics(registry prometheus.Registerer) *metrics {
@@ -37,10 +38,13 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Name: "wafleet_sessions", Help: "Sessions that this host looks after, by state.",
 		}, []string{"state"}),
 	}
+	m.breaker = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "wafleet_breaker_open", Help: "1 while log-outs are not believed, because too many came at once.",
+	})
 	for _, s := range session.States() {
 		m.sessions.WithLabelValues(string(s)) // shown from the start, as zero
 	}
-	registry.MustRegister(m.sends, m.duration, m.resends, m.inbox, m.sessions)
+	registry.MustRegister(m.sends, m.duration, m.resends, m.inbox, m.sessions, m.breaker)
 	return m
 }
 
@@ -66,6 +70,14 @@ func (m *metrics) moved(from, to session.State) {
 	if to != "" {
 		m.sessions.WithLabelValues(string(to)).Inc()
 	}
+}
+
+func (m *metrics) breakerOpen(open bool) {
+	value := 0.0
+	if open {
+		value = 1
+	}
+	m.breaker.Set(value)
 }
 
 func (m *metrics) inbound(result string) { m.inbox.WithLabelValues(result).Inc() }

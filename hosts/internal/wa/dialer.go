@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 
 	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/proto/waWa6"
 	"go.mau.fi/whatsmeow/store"
 	"google.golang.org/protobuf/proto"
 
@@ -21,6 +23,7 @@ type Dialer struct {
 	devices *devicestore.Store
 	client  *http.Client
 	logger  *slog.Logger
+	version atomic.Pointer[store.WAVersionContainer] // instead of whatsmeow's own; nil: that
 }
 
 var _ actor.Dialer = (*Dialer)(nil)
@@ -34,6 +37,9 @@ func NewDialer(devices *devicestore.Store, cfg Config, logger *slog.Logger) (*Di
 	}
 	if cfg.NoiseRoot != nil {
 		whatsmeow.WACertPubKey = *cfg.NoiseRoot
+	}
+	if interval := cfg.HealthInterval; interval > 0 && interval != whatsmeow.KeepAliveIntervalMax {
+		whatsmeow.KeepAliveIntervalMin, whatsmeow.KeepAliveIntervalMax = interval*2/3, interval
 	}
 	store.DeviceProps.Os = new(deviceName)
 	store.DeviceProps.RequireFullSync = new(false)
@@ -59,7 +65,22 @@ func (d *Dialer) Open(ctx context.Context, companyID, jid string, h actor.Handle
 	}
 	conn := newConn(device, d.client, h, logger)
 	conn.destroy = d.devices.Delete
+	conn.client.GetClientPayload = func() *waWa6.ClientPayload { return conn.introduce(device, d) }
 	return conn, nil
+}
+
+// Restore brings back the keys of a device that whatsmeow deleted on WhatsApp's word.
+func (d *Dialer) Restore(ctx context.Context, _, jid string) error {
+	err := d.devices.Restore(ctx, jid)
+	if errors.Is(err, devicestore.ErrNoDevice) {
+		return actor.ErrNoDevice
+	}
+	return err //nolint:wrapcheck // says what it was
+}
+
+// Destroy destroys the keys of a device for good.
+func (d *Dialer) Destroy(ctx context.Context, _, jid string) error {
+	return d.devices.Delete(ctx, jid) //nolint:wrapcheck // says what it was
 }
 
 // Build turns content into the marshalled message that every attempt sends.

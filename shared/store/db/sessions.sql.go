@@ -12,6 +12,18 @@ import (
 	"github.com/google/uuid"
 )
 
+const banLeft = `-- name: BanLeft :one
+SELECT coalesce(greatest(extract(epoch FROM banned_until - now()), 0), 0)::float8 AS seconds FROM whatsapp_sessions WHERE company_id = $1
+`
+
+// How many seconds a ban still lasts, by the database's clock.
+func (q *Queries) BanLeft(ctx context.Context, db DBTX, companyID string) (float64, error) {
+	row := db.QueryRow(ctx, banLeft, companyID)
+	var seconds float64
+	err := row.Scan(&seconds)
+	return seconds, err
+}
+
 const countSessions = `-- name: CountSessions :many
 SELECT state, count(*) AS sessions FROM whatsapp_sessions
 WHERE ($1::text IS NULL OR company_id = $1)
@@ -43,6 +55,59 @@ func (q *Queries) CountSessions(ctx context.Context, db DBTX, companyID *string)
 	return items, nil
 }
 
+const deleteSession = `-- name: DeleteSession :one
+UPDATE whatsapp_sessions SET
+    desired_state = 'logged_out',
+    desired_generation = desired_generation + 1,
+    delete_after_logout = true,
+    pairing_phone = NULL,
+    updated_at = now()
+WHERE company_id = $1
+RETURNING id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects, banned_until, restart_generation, delete_after_logout
+`
+
+// Declares that the session should be as new: unlinked, without keys. Whatever is asked for later comes after it.
+func (q *Queries) DeleteSession(ctx context.Context, db DBTX, companyID string) (WhatsappSession, error) {
+	row := db.QueryRow(ctx, deleteSession, companyID)
+	var i WhatsappSession
+	err := row.Scan(
+		&i.ID,
+		&i.CompanyID,
+		&i.Status,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.State,
+		&i.Reason,
+		&i.UserAction,
+		&i.DesiredState,
+		&i.DesiredGeneration,
+		&i.ObservedGeneration,
+		&i.PairingMethod,
+		&i.PairingPhone,
+		&i.JID,
+		&i.LID,
+		&i.PushName,
+		&i.ConnectedAt,
+		&i.QrAttempts,
+		&i.Reconnects,
+		&i.BannedUntil,
+		&i.RestartGeneration,
+		&i.DeleteAfterLogout,
+	)
+	return i, err
+}
+
+const eraseSession = `-- name: EraseSession :exec
+UPDATE whatsapp_sessions SET delete_after_logout = false, push_name = NULL, updated_at = now()
+WHERE company_id = $1 AND delete_after_logout
+`
+
+// The end of a deletion, in the transaction that makes the session new.
+func (q *Queries) EraseSession(ctx context.Context, db DBTX, companyID string) error {
+	_, err := db.Exec(ctx, eraseSession, companyID)
+	return err
+}
+
 const findCompanyByNumber = `-- name: FindCompanyByNumber :one
 SELECT company_id FROM whatsapp_sessions
 WHERE split_part(split_part(jid, '@', 1), ':', 1) = $1::text
@@ -56,7 +121,7 @@ func (q *Queries) FindCompanyByNumber(ctx context.Context, db DBTX, phone string
 }
 
 const getSession = `-- name: GetSession :one
-SELECT id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects FROM whatsapp_sessions WHERE company_id = $1
+SELECT id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects, banned_until, restart_generation, delete_after_logout FROM whatsapp_sessions WHERE company_id = $1
 `
 
 func (q *Queries) GetSession(ctx context.Context, db DBTX, companyID string) (WhatsappSession, error) {
@@ -82,6 +147,9 @@ func (q *Queries) GetSession(ctx context.Context, db DBTX, companyID string) (Wh
 		&i.ConnectedAt,
 		&i.QrAttempts,
 		&i.Reconnects,
+		&i.BannedUntil,
+		&i.RestartGeneration,
+		&i.DeleteAfterLogout,
 	)
 	return i, err
 }
@@ -195,6 +263,47 @@ func (q *Queries) ObserveGeneration(ctx context.Context, db DBTX, arg ObserveGen
 	return result.RowsAffected(), nil
 }
 
+const restartSession = `-- name: RestartSession :one
+UPDATE whatsapp_sessions SET
+    desired_state = 'running',
+    desired_generation = desired_generation + 1,
+    restart_generation = desired_generation + 1,
+    updated_at = now()
+WHERE company_id = $1
+RETURNING id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects, banned_until, restart_generation, delete_after_logout
+`
+
+// Declares that the session should run on a new socket, even where one is online.
+func (q *Queries) RestartSession(ctx context.Context, db DBTX, companyID string) (WhatsappSession, error) {
+	row := db.QueryRow(ctx, restartSession, companyID)
+	var i WhatsappSession
+	err := row.Scan(
+		&i.ID,
+		&i.CompanyID,
+		&i.Status,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.State,
+		&i.Reason,
+		&i.UserAction,
+		&i.DesiredState,
+		&i.DesiredGeneration,
+		&i.ObservedGeneration,
+		&i.PairingMethod,
+		&i.PairingPhone,
+		&i.JID,
+		&i.LID,
+		&i.PushName,
+		&i.ConnectedAt,
+		&i.QrAttempts,
+		&i.Reconnects,
+		&i.BannedUntil,
+		&i.RestartGeneration,
+		&i.DeleteAfterLogout,
+	)
+	return i, err
+}
+
 const setDesired = `-- name: SetDesired :one
 UPDATE whatsapp_sessions SET
     desired_state = $1,
@@ -203,7 +312,7 @@ UPDATE whatsapp_sessions SET
     pairing_phone = coalesce($3, pairing_phone),
     updated_at = now()
 WHERE company_id = $4
-RETURNING id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects
+RETURNING id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects, banned_until, restart_generation, delete_after_logout
 `
 
 type SetDesiredParams struct {
@@ -242,6 +351,9 @@ func (q *Queries) SetDesired(ctx context.Context, db DBTX, arg SetDesiredParams)
 		&i.ConnectedAt,
 		&i.QrAttempts,
 		&i.Reconnects,
+		&i.BannedUntil,
+		&i.RestartGeneration,
+		&i.DeleteAfterLogout,
 	)
 	return i, err
 }
@@ -255,8 +367,10 @@ WITH changed AS (
         lid = CASE WHEN $1::text IN ('logged_out', 'pairing', 'created') THEN NULL ELSE coalesce($6::text, s.lid) END,
         push_name = coalesce($7::text, s.push_name),
         qr_attempts = $8,
+        banned_until = CASE WHEN $1::text <> 'banned' THEN NULL
+            WHEN $9::float8 > 0 THEN now() + make_interval(secs => $9::float8) ELSE s.banned_until END,
         reconnects = s.reconnects + CASE WHEN $1::text = 'reconnecting' AND s.state = 'connected' THEN 1 ELSE 0 END
-    WHERE s.company_id = $9
+    WHERE s.company_id = $10
     RETURNING s.company_id, s.status, s.state, s.desired_state, s.pairing_method, s.jid, s.connected_at
 ), mirrored AS (
     UPDATE companies c SET
@@ -280,6 +394,7 @@ type SetSessionStateParams struct {
 	LID        *string
 	PushName   *string
 	QrAttempts int
+	BanSeconds float64
 	CompanyID  string
 }
 
@@ -300,6 +415,7 @@ func (q *Queries) SetSessionState(ctx context.Context, db DBTX, arg SetSessionSt
 		arg.LID,
 		arg.PushName,
 		arg.QrAttempts,
+		arg.BanSeconds,
 		arg.CompanyID,
 	)
 	var i SetSessionStateRow
