@@ -45,6 +45,7 @@ type bundle struct {
 	fleet    *actor.Fleet
 	registry *prometheus.Registry // of the latest host
 	log      *logBook
+	budget   actor.Budget // of the next host
 	sends    int
 }
 
@@ -125,7 +126,7 @@ func (b *bundle) own(t *testing.T, cfg actor.Config) {
 	b.registry = prometheus.NewRegistry()
 	b.fleet = actor.NewFleet(actor.Deps{
 		Store: store.New(b.store.Pool(), b.keys.vault), Vault: b.keys.vault, Dialer: b.script, Board: b.board,
-		Registry: b.registry, Logger: slog.New(b.log),
+		Registry: b.registry, Logger: slog.New(b.log), Budget: b.budget,
 	}, cfg)
 	require.NoError(t, b.fleet.Start(t.Context()))
 	b.fence = b.lease(t, shardNo)
