@@ -109,8 +109,27 @@ func TestTheScriptIsTheState(t *testing.T) {
 	p := New(connect(t, server.Addr()), Config{Address: "a", Start: 5, Most: 7}, discard())
 	var s state
 	for step, outcome := range [][2]int{
-		{0, 0}, {1, 0}, {10, 0}, {0, 3}, {0, 3}, {0, 9}, {50, 0}, {50, 0}, {50, 0}, {50, 0}, {50, 0}, {50, 0}, {0, 5}, {0, 5}, {0, 5}, {0, 5},
-		{0, 5}, {0, 5}, {0, 5}, {0, 5}, {0, 5}, {9, 0}, {0, 0},
+		{0, 0},
+		{1, 0},
+		{10, 0},
+		{0, 3},
+		{0, 3},
+		{0, 9},
+		{50, 0},
+		{50, 0},
+		{50, 0},
+		{50, 0},
+		{50, 0},
+		{0, 5},
+		{0, 5},
+		{0, 5},
+		{0, 5},
+		{0, 5},
+		{0, 5},
+		{0, 5},
+		{0, 5},
+		{9, 0},
+		{0, 0},
 	} {
 		now = now.Add(time.Duration(step%7) * 6 * time.Second)
 		server.SetTime(now)

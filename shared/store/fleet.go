@@ -77,9 +77,9 @@ func (s *Store) BreakerOpen(ctx context.Context) (bool, error) {
 	return breaker.Open, nil
 }
 
-// ClaimProbe takes the turn to try a held session, for as long as a login may take. Clear says that there is no need
+// ClaimProbe takes the turn to try a held session, for as long as a login may take. Unheld says that there is no need
 // for turns, because the breaker is closed.
-func (s *Store) ClaimProbe(ctx context.Context) (mine, clear bool, err error) {
+func (s *Store) ClaimProbe(ctx context.Context) (mine, unheld bool, err error) {
 	open, err := s.BreakerOpen(ctx)
 	if err != nil || !open {
 		return false, err == nil, err

@@ -115,17 +115,17 @@ func TestAStrangerIsNotCounted(t *testing.T) {
 func TestProbesTakeTurns(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	mine, clear, err := f.ClaimProbe(t.Context())
+	mine, unheld, err := f.ClaimProbe(t.Context())
 	require.NoError(t, err)
 	require.False(t, mine)
-	require.True(t, clear)
+	require.True(t, unheld)
 
 	require.NoError(t, f.Queries().OpenBreaker(t.Context(), f.pool))
 	for turn := range 3 {
-		mine, clear, err = f.ClaimProbe(t.Context())
+		mine, unheld, err = f.ClaimProbe(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, turn == 0, mine)
-		require.False(t, clear)
+		require.False(t, unheld)
 	}
 	_, err = f.pool.Exec(t.Context(), `UPDATE fleet SET probe_until = now() - interval '1 second'`)
 	require.NoError(t, err)

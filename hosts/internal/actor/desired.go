@@ -84,7 +84,11 @@ func (a *Actor) resume(ctx context.Context, reason string) {
 // for; a pairing under way starts over, because it may now be another method or number. What waits for the end of a
 // ban or of the breaker goes on waiting.
 func (a *Actor) begin(ctx context.Context, restart bool) {
-	if a.held.Load() || a.state == session.Banned && a.sitOut(ctx) {
+	switch {
+	case a.held.Load():
+		a.hold(ctx)
+		return
+	case a.state == session.Banned && a.sitOut(ctx):
 		return
 	}
 	if restart {

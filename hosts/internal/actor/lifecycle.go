@@ -116,7 +116,7 @@ func (a *Actor) fail() {
 }
 
 // forgive begins to count anew.
-func (a *Actor) forgive() { a.failures, a.attempts = 0, 0 }
+func (a *Actor) forgive() { a.failures, a.attempts, a.outdated = 0, 0, "" }
 
 // growing is the least wait of a Retry: it doubles with every failure where the signal says so.
 func (a *Actor) growing(s Signal) time.Duration {

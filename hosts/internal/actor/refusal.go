@@ -207,7 +207,7 @@ func (a *Actor) passed(ctx context.Context) {
 func (f *Fleet) guard(ctx context.Context) error {
 	open, err := f.deps.store.BreakerOpen(ctx)
 	if err != nil {
-		return err //nolint:wrapcheck // says what it was
+		return err
 	}
 	f.deps.metrics.breakerOpen(open)
 	var held []*Actor
@@ -224,14 +224,14 @@ func (f *Fleet) guard(ctx context.Context) error {
 	if len(held) == 0 {
 		return nil
 	}
-	mine, clear, err := f.deps.store.ClaimProbe(ctx)
+	mine, unheld, err := f.deps.store.ClaimProbe(ctx)
 	if err != nil {
-		return err //nolint:wrapcheck // says what it was
+		return err
 	}
 	if mine {
 		held[rand.N(len(held))].offer(try{}) //nolint:gosec // whichever
 	}
-	if clear {
+	if unheld {
 		for _, a := range held {
 			a.offer(try{})
 		}

@@ -29,6 +29,8 @@ type script struct {
 	// OnDial and OnSend are the same by company; nil lets them succeed.
 	OnDial func(companyID string) error
 	OnSend func(companyID string, m actor.Outgoing) error
+	// OnRestore is told whose keys are restored.
+	OnRestore func(companyID string)
 	// OpenErr fails Open.
 	OpenErr error
 
@@ -84,6 +86,9 @@ func (s *script) Restore(_ context.Context, companyID, _ string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.restored = append(s.restored, companyID)
+	if s.OnRestore != nil {
+		s.OnRestore(companyID)
+	}
 	return nil
 }
 

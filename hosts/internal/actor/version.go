@@ -65,8 +65,8 @@ func (v *versions) fetch(ctx context.Context, refused string) (version string, e
 	for range claimedTries {
 		version, err = v.store.RenewVersion(ctx, refused, v.dialer.FetchVersion)
 		if !errors.Is(err, store.ErrClaimed) || !sleep(ctx, claimedPause) {
-			return version, err //nolint:wrapcheck // logged by the caller, and says what it was
+			return version, err
 		}
 	}
-	return version, err //nolint:wrapcheck // as above
+	return version, err
 }

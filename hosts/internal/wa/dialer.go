@@ -75,12 +75,12 @@ func (d *Dialer) Restore(ctx context.Context, _, jid string) error {
 	if errors.Is(err, devicestore.ErrNoDevice) {
 		return actor.ErrNoDevice
 	}
-	return err //nolint:wrapcheck // says what it was
+	return err
 }
 
 // Destroy destroys the keys of a device for good.
 func (d *Dialer) Destroy(ctx context.Context, _, jid string) error {
-	return d.devices.Delete(ctx, jid) //nolint:wrapcheck // says what it was
+	return d.devices.Delete(ctx, jid)
 }
 
 // Build turns content into the marshalled message that every attempt sends.
