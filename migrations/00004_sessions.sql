@@ -32,8 +32,16 @@ CREATE TABLE refusals (
 );
 CREATE INDEX refusals_by_time ON refusals (refused_at);
 
+-- Who has ever written to a company: the first message of a contact is answered with the company's greeting.
+CREATE TABLE first_contacts (
+    company_id varchar(50) NOT NULL REFERENCES companies (company_id) ON DELETE CASCADE,
+    chat       text NOT NULL,
+    PRIMARY KEY (company_id, chat)
+);
+INSERT INTO first_contacts SELECT DISTINCT company_id, chat FROM messages WHERE direction = 'incoming';
+
 -- +goose Down
-DROP TABLE refusals, fleet;
+DROP TABLE first_contacts, refusals, fleet;
 ALTER TABLE whatsapp_sessions
     DROP CONSTRAINT a_restart_was_asked_for,
     DROP CONSTRAINT only_a_banned_session_has_an_end,

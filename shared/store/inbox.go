@@ -23,6 +23,8 @@ type Arrival struct {
 	Content     message.Content
 	Event       message.Incoming
 	SentAt      time.Time
+	GreetTo     string // the number that a greeting would go to; empty: none may be sent
+	Greeted     func() // called when a greeting waits in the outbox; may be nil
 }
 
 // IncomingID is the message id of an arrival.
@@ -40,6 +42,7 @@ func (s *Store) Receive(ctx context.Context, fence Fence, a Arrival) (fresh bool
 	if err != nil {
 		return false, nil, fmt.Errorf("seal incoming: %w", err)
 	}
+	var greeted bool
 	err = s.FencedTx(ctx, fence, func(tx pgx.Tx) error {
 		rows, err := s.queries.InsertIncoming(ctx, tx, db.InsertIncomingParams{
 			CompanyID: a.CompanyID, MessageID: messageID, Phone: a.Phone, Shard: fence.Shard, Kind: string(a.Content.Kind),
@@ -52,6 +55,11 @@ func (s *Store) Receive(ctx context.Context, fence Fence, a Arrival) (fresh bool
 		if fresh = rows > 0; !fresh {
 			return nil
 		}
+		if a.GreetTo != "" {
+			if greeted, err = s.greet(ctx, tx, fence, a); err != nil {
+				return err
+			}
+		}
 		deliveries, err = s.AppendEvent(ctx, tx, Event{
 			CompanyID: a.CompanyID, Type: message.Received.EventType(), Data: a.Event, ID: a.ID,
 		})
@@ -59,6 +67,9 @@ func (s *Store) Receive(ctx context.Context, fence Fence, a Arrival) (fresh bool
 	})
 	if err != nil {
 		return false, nil, err
+	}
+	if greeted && a.Greeted != nil {
+		a.Greeted()
 	}
 	return fresh, deliveries, nil
 }

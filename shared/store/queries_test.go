@@ -42,7 +42,7 @@ var acrossCompanies = map[string]string{
 // counts here all the same.
 var tenantTables = []string{
 	"companies", "company_keys", "company_seq", "idempotent_answers", "api_keys", "whatsapp_sessions", "messages", "quarantine",
-	"events", "webhook_endpoints", "webhook_deliveries", "refusals",
+	"events", "webhook_endpoints", "webhook_deliveries", "refusals", "first_contacts",
 }
 
 // Every statement on a table of tenants is bound to one company, or is in the list above with a reason.

@@ -59,6 +59,11 @@ type Event struct {
 	CreatedAt time.Time
 }
 
+type FirstContact struct {
+	CompanyID string
+	Chat      string
+}
+
 type Fleet struct {
 	Singleton bool
 	// the version of WhatsApp's web client that hosts speak as; empty: the built-in one
