@@ -2,6 +2,7 @@ package actor
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"wafleet/shared/session"
@@ -74,7 +75,7 @@ func (a *Actor) resume(ctx context.Context, reason string) {
 		}
 	case session.Failed:
 		if reason == reasonExhausted || reason == reasonOutdated {
-			a.retry.Reset(backoff(probeInterval, 1)) // the probe that the former owner had in mind
+			a.retry.Reset(rand.N(probeInterval)) //nolint:gosec // not a secret; the probe that the former owner had in mind
 		}
 	case session.Created, session.LoggedOut, session.Stopped:
 	}

@@ -159,7 +159,7 @@ func (f *Fleet) OpenShard(ctx context.Context, fence store.Fence) error {
 	f.shards[fence.Shard] = &shard{fence: fence, ctx: life, cancel: cancel}
 	for i := range rows {
 		if rows[i].DesiredState == string(session.DesiredRunning) || rows[i].DesiredGeneration > rows[i].ObservedGeneration {
-			f.startActor(rows[i].CompanyID, fence.Shard)
+			f.startActor(rows[i].CompanyID, fence.Shard, rows[i].Due)
 		}
 	}
 	return nil
@@ -228,17 +228,18 @@ func (f *Fleet) ensure(companyID string, n int) {
 		return
 	}
 	if f.shards[n] != nil {
-		f.startActor(companyID, n)
+		f.startActor(companyID, n, false)
 	}
 }
 
 // startActor needs mu.
-func (f *Fleet) startActor(companyID string, n int) {
+func (f *Fleet) startActor(companyID string, n int, due bool) {
 	owned, predecessor := f.shards[n], f.actors[companyID]
 	if predecessor == nil {
 		predecessor = f.ending[companyID]
 	}
 	a := newActor(f.deps, companyID, owned.fence, predecessor)
+	a.due.Store(due)
 	f.actors[companyID] = a
 	a.start(owned.ctx)
 }

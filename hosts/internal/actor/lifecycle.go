@@ -29,6 +29,9 @@ func (a *Actor) hear(ctx context.Context, s said) {
 	if stale && (s.Then != Carry && s.Then != Halt || s.State == a.state || a.held.Load()) {
 		return
 	}
+	if s.State == session.LoggedOut && a.jid == "" {
+		return // the echo of a farewell of our own
+	}
 	a.apply(ctx, s.Signal)
 }
 

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/proto/waWa6"
@@ -38,12 +40,22 @@ func NewDialer(devices *devicestore.Store, cfg Config, logger *slog.Logger) (*Di
 	if cfg.NoiseRoot != nil {
 		whatsmeow.WACertPubKey = *cfg.NoiseRoot
 	}
-	if interval := cfg.HealthInterval; interval > 0 && interval != whatsmeow.KeepAliveIntervalMax {
-		whatsmeow.KeepAliveIntervalMin, whatsmeow.KeepAliveIntervalMax = interval*2/3, interval
-	}
+	setHealthInterval(cfg.HealthInterval)
 	store.DeviceProps.Os = new(deviceName)
 	store.DeviceProps.RequireFullSync = new(false)
 	return &Dialer{devices: devices, client: &http.Client{Transport: transport}, logger: logger}, nil
+}
+
+// globals guards whatsmeow's variables while they are set: tests have several dialers in a process.
+var globals sync.Mutex
+
+// setHealthInterval makes whatsmeow ping its connections at most this far apart.
+func setHealthInterval(most time.Duration) {
+	globals.Lock()
+	defer globals.Unlock()
+	if most > 0 && most != whatsmeow.KeepAliveIntervalMax {
+		whatsmeow.KeepAliveIntervalMin, whatsmeow.KeepAliveIntervalMax = most*2/3, most
+	}
 }
 
 // deviceName is what the phone shows in its list of linked devices.
