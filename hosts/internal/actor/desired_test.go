@@ -207,8 +207,9 @@ func TestWhoMayBeLinked(t *testing.T) {
 	b.fleet.Reconcile(t.Context(), "other")
 	c = b.AwaitDial(t)
 	c.Signal(actor.Signal{Then: actor.ShowQR, Codes: []string{"qr-1"}})
-	require.Eventually(t, func() bool { return c.Admit(t.Context(), "79000000003") == "wrong_number" }, await, time.Millisecond)
+	require.Eventually(t, func() bool { return c.Admit(t.Context(), "79000000013") == "wrong_number" }, await, time.Millisecond)
 	require.Empty(t, c.Admit(t.Context(), phone))
+	require.Empty(t, c.Admit(t.Context(), "7000000002"), "another form of the same number")
 }
 
 // A phone that cannot link devices is told so, while the code stays on show.

@@ -79,8 +79,12 @@ func (a *Actor) apply(ctx context.Context, s Signal) {
 	case Redial:
 		a.restart(ctx)
 	case Retry:
+		if a.online.Load() {
+			a.drop()
+		} else {
+			a.fail()
+		}
 		a.hang()
-		a.fail()
 		a.again(ctx, a.growing(s))
 	case Pause:
 		a.hang()
@@ -88,7 +92,7 @@ func (a *Actor) apply(ctx context.Context, s Signal) {
 	case Yield:
 		a.yield(ctx, s.After)
 	case Renew:
-		a.pacer.Failed(a.companyID)
+		a.unanswered()
 		a.renew(ctx, s.Version)
 	case Suspect:
 		a.suspect(ctx)
@@ -107,15 +111,28 @@ func (a *Actor) greet() {
 	a.greeted = true
 	a.retry.Stop()
 	a.pacer.Answered()
+	a.metrics.connected("answered")
 }
 
-// fail counts a socket that led to nothing. It counts towards the limit only where it says something about this
+// drop counts a socket that ended after it had worked. It says nothing about the next connect.
+func (a *Actor) drop() {
+	a.failures++
+	a.attempts++
+}
+
+// fail counts a connect that led to nothing. It counts towards the limit only where it says something about this
 // session, and not about the way that all of them take.
 func (a *Actor) fail() {
 	a.failures++
-	if a.pacer.Failed(a.companyID) {
+	if a.unanswered() {
 		a.attempts++
 	}
+}
+
+// unanswered tells the pacer of a connect that led to nothing, and says whether that is this session's own failure.
+func (a *Actor) unanswered() (own bool) {
+	a.metrics.connected("failed")
+	return a.pacer.Failed(a.companyID)
 }
 
 // forgive begins to count anew.
@@ -158,7 +175,7 @@ func (a *Actor) restart(ctx context.Context) {
 		return
 	}
 	a.hang()
-	if a.fail(); a.failures > 1 {
+	if a.drop(); a.failures > 1 {
 		a.again(ctx, 0)
 		return
 	}

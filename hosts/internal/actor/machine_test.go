@@ -74,8 +74,17 @@ func TestSessionsUnderChaos(t *testing.T) {
 	// While one session is online, failures are the others' own.
 	b.create(t, "anchor", shardNo)
 	b.set(func(s *script) { s.Obliging = true })
-	b.declare(t, "anchor", session.DesiredRunning)
-	b.fleet.Reconcile(t.Context(), "anchor")
+	require.Eventually(t, func() bool {
+		switch session.State(b.sessionOf(t, "anchor").State) {
+		case session.Connected:
+			return true
+		case session.Created, session.Failed: // its code may run out before it is scanned
+			b.declare(t, "anchor", session.DesiredRunning)
+			b.fleet.Reconcile(t.Context(), "anchor")
+		default:
+		}
+		return false
+	}, await, 10*time.Millisecond)
 	b.agree(t, map[string]int{"connected": 1})
 	b.set(func(s *script) {
 		s.Obliging, s.version = false, "2.3000.1"

@@ -17,6 +17,7 @@ type metrics struct {
 	inbox    *prometheus.CounterVec
 	sessions *prometheus.GaugeVec
 	breaker  prometheus.Gauge
+	connects *prometheus.CounterVec
 }
 
 func newMetrics(registry prometheus.Registerer) *metrics {
@@ -41,10 +42,13 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	m.breaker = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "wafleet_breaker_open", Help: "1 while log-outs are not believed, because too many came at once.",
 	})
+	m.connects = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wafleet_connects_total", Help: "Connects to WhatsApp, by whether they were answered with a login or a code.",
+	}, []string{"result"})
 	for _, s := range session.States() {
 		m.sessions.WithLabelValues(string(s)) // shown from the start, as zero
 	}
-	registry.MustRegister(m.sends, m.duration, m.resends, m.inbox, m.sessions, m.breaker)
+	registry.MustRegister(m.sends, m.duration, m.resends, m.inbox, m.sessions, m.breaker, m.connects)
 	return m
 }
 
@@ -71,6 +75,8 @@ func (m *metrics) moved(from, to session.State) {
 		m.sessions.WithLabelValues(string(to)).Inc()
 	}
 }
+
+func (m *metrics) connected(result string) { m.connects.WithLabelValues(result).Inc() }
 
 func (m *metrics) breakerOpen(open bool) {
 	value := 0.0

@@ -60,7 +60,6 @@ func (p *Pacer) Wait(ctx context.Context, urgent func() bool) error {
 func (p *Pacer) Up(companyID string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.good++
 	p.online++
 	delete(p.failing, companyID)
 }

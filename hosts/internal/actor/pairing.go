@@ -141,7 +141,7 @@ func (a *Actor) admit(ctx context.Context, phone string) (reason string) {
 	owner, err := a.store.Queries().FindCompanyByNumber(ctx, a.store.Pool(), phone)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows), err == nil && owner == a.companyID:
-		if asked := a.asked.Load(); asked != nil && *asked != phone {
+		if asked := a.asked.Load(); asked != nil && !sameLine(*asked, phone) {
 			return reasonWrongNumber
 		}
 		return ""
@@ -151,6 +151,16 @@ func (a *Actor) admit(ctx context.Context, phone string) (reason string) {
 	}
 	a.logger.WarnContext(ctx, "the number belongs to another company")
 	return reasonNumberTaken
+}
+
+// subscriberDigits is how many digits at the end of a number tell subscribers apart. WhatsApp knows some numbers by
+// another form than people dial: without Brazil's ninth digit, Mexico's 1 or Argentina's 9 in front of the rest.
+const subscriberDigits = 7
+
+// sameLine says that two numbers are forms of one, as far as that shows.
+func sameLine(a, b string) bool {
+	tail := func(s string) string { return s[max(len(s)-subscriberDigits, 0):] }
+	return tail(a) == tail(b)
 }
 
 // endPairing takes down whatever is on show.

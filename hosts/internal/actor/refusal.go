@@ -156,9 +156,11 @@ func (a *Actor) hold(ctx context.Context) {
 	a.hang()
 	a.conn = nil // whatsmeow has taken the keys out of its device
 	a.trial = false
-	if !a.held.Swap(true) || a.state != session.Reconnecting {
-		a.record(ctx, Signal{State: session.Reconnecting, Reason: reasonBreaker, JID: a.jid, Event: webhook.SessionDisconnected})
+	s := Signal{State: session.Reconnecting, Reason: reasonBreaker, JID: a.jid}
+	if !a.held.Swap(true) {
+		s.Event = webhook.SessionDisconnected
 	}
+	a.record(ctx, s)
 }
 
 // revive takes a log-out back that was believed before the breaker opened.

@@ -151,6 +151,26 @@ func TestALostSocketComesBack(t *testing.T) {
 	b.awaitStatus(t, id, message.Sent)
 }
 
+// What ends after it had worked is no failed connect: ten thousand sockets that drop at once say nothing about the rate at
+// which they may come back. What ends before it was answered is one.
+func TestWhatCountsAsAFailedConnect(t *testing.T) {
+	t.Parallel()
+	b := setup(t, quick)
+	c := b.online(t) // by a pairing, with its restart
+	require.Equal(t, map[string]int{"answered": 2}, b.connects(t))
+	c.Signal(lost())
+	c = b.AwaitDial(t)
+	c.Signal(connected())
+	b.awaitState(t, session.Connected)
+	require.Equal(t, map[string]int{"answered": 3}, b.connects(t))
+	c.Signal(lost())
+	c = b.AwaitDial(t)
+	c.Signal(lost())
+	b.AwaitDial(t).Signal(connected())
+	b.awaitState(t, session.Connected)
+	require.Equal(t, map[string]int{"answered": 4, "failed": 1}, b.connects(t))
+}
+
 // whatsmeow tells of a login even when the socket dropped while it was settling in; the session is not online then.
 func TestALoginThatComesAfterTheDrop(t *testing.T) {
 	t.Parallel()
