@@ -2,6 +2,7 @@ package actor_test
 
 import (
 	"errors"
+	"maps"
 	"testing"
 	"time"
 
@@ -156,19 +157,23 @@ func TestALostSocketComesBack(t *testing.T) {
 func TestWhatCountsAsAFailedConnect(t *testing.T) {
 	t.Parallel()
 	b := setup(t, quick)
+	connects := func(want map[string]int) {
+		t.Helper()
+		require.Eventually(t, func() bool { return maps.Equal(want, b.connects(t)) }, await, time.Millisecond, "%v", want)
+	}
 	c := b.online(t) // by a pairing, with its restart
-	require.Equal(t, map[string]int{"answered": 2}, b.connects(t))
+	connects(map[string]int{"answered": 2})
 	c.Signal(lost())
 	c = b.AwaitDial(t)
 	c.Signal(connected())
 	b.awaitState(t, session.Connected)
-	require.Equal(t, map[string]int{"answered": 3}, b.connects(t))
+	connects(map[string]int{"answered": 3})
 	c.Signal(lost())
 	c = b.AwaitDial(t)
 	c.Signal(lost())
 	b.AwaitDial(t).Signal(connected())
 	b.awaitState(t, session.Connected)
-	require.Equal(t, map[string]int{"answered": 4, "failed": 1}, b.connects(t))
+	connects(map[string]int{"answered": 4, "failed": 1})
 }
 
 // whatsmeow tells of a login even when the socket dropped while it was settling in; the session is not online then.
