@@ -20,7 +20,9 @@ import (
 	"wafleet/hosts/internal/wa"
 	"wafleet/shared/config"
 	"wafleet/shared/lease"
+	"wafleet/shared/pace"
 	"wafleet/shared/queue"
+	"wafleet/shared/ratelimit"
 	"wafleet/shared/rpc"
 	"wafleet/shared/store"
 	"wafleet/shared/vault"
@@ -91,6 +93,7 @@ func New(ctx context.Context, deps Deps, cfg Config) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open device store: %w", err)
 	}
+	cfg.WhatsApp.HealthInterval = cfg.Sessions.HealthInterval.Duration()
 	dialer, err := wa.NewDialer(devices, cfg.WhatsApp, deps.Logger)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare connections: %w", err), devices.Close())
@@ -100,6 +103,8 @@ func New(ctx context.Context, deps Deps, cfg Config) (*App, error) {
 	a.fleet = actor.NewFleet(actor.Deps{
 		Store: durable, Vault: deps.Vault, Dialer: dialer, Board: rpc.NewBoard(deps.Redis),
 		Registry: deps.Registry, Logger: deps.Logger, Announce: a.announce, ShowQR: cfg.ShowQR,
+		Pace:   pace.New(deps.Redis, paceConfig(cfg.Sessions), deps.Logger),
+		Budget: ratelimit.NewPairing(deps.Redis, deps.Logger),
 	}, actorConfig(cfg.Sessions))
 	a.janitor = newJanitor(a.fleet.Logins)
 	a.ingest = ingest.New(ingest.Deps{
@@ -254,9 +259,13 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
+func paceConfig(s config.Sessions) pace.Config {
+	return pace.Config{Address: s.EgressAddress, Start: s.ConnectRate, Most: s.ConnectRateMax}
+}
+
 func actorConfig(s config.Sessions) actor.Config {
 	return actor.Config{
-		ReconnectDelay: s.ReconnectDelay.Duration(), MaxReconnects: s.MaxReconnects, ConnectsPerSec: s.ConnectRate,
+		ReconnectDelay: s.ReconnectDelay.Duration(), MaxReconnects: s.MaxReconnects,
 		MaxQRAttempts: s.MaxQRAttempts, QRFirstTTL: s.QRTTL.Duration(), QRNextTTL: 20 * time.Second,
 		PairingCodeTTL: s.PairingCodeTTL.Duration(), PollInterval: pollInterval,
 	}

@@ -23,6 +23,8 @@ type Arrival struct {
 	Content     message.Content
 	Event       message.Incoming
 	SentAt      time.Time
+	GreetTo     string // the number that a greeting would go to; empty: none may be sent
+	Greeted     func() // called when a greeting waits in the outbox; may be nil
 }
 
 // IncomingID is the message id of an arrival.
@@ -49,14 +51,37 @@ func (s *Store) Receive(ctx context.Context, fence Fence, a Arrival) (fresh bool
 	if params.EventID, params.EventData, err = s.sealEvent(ctx, Event{CompanyID: a.CompanyID, Data: a.Event, ID: a.ID}); err != nil {
 		return false, nil, err
 	}
-	row, err := s.queries.ReceiveMessage(ctx, s.pool, params)
-	if err != nil {
-		return false, nil, fmt.Errorf("receive message: %w", err)
+	if a.GreetTo == "" {
+		row, err := s.arrive(ctx, s.pool, params)
+		return row.Fresh, announced(a.CompanyID, row.At, row.Deliveries), err
 	}
-	if !row.Held {
-		return false, nil, fmt.Errorf("receive message: %w", ErrFenced)
+	var row db.ReceiveMessageRow
+	var greeted bool
+	err = s.InTx(ctx, func(tx pgx.Tx) error {
+		if row, err = s.arrive(ctx, tx, params); err == nil && row.Fresh {
+			greeted, err = s.greet(ctx, tx, fence, a)
+		}
+		return err
+	})
+	if err != nil {
+		return false, nil, err
+	}
+	if greeted && a.Greeted != nil {
+		a.Greeted()
 	}
 	return row.Fresh, announced(a.CompanyID, row.At, row.Deliveries), nil
+}
+
+// arrive writes a message and its event.
+func (s *Store) arrive(ctx context.Context, to db.DBTX, params db.ReceiveMessageParams) (db.ReceiveMessageRow, error) {
+	row, err := s.queries.ReceiveMessage(ctx, to, params)
+	if err != nil {
+		return row, fmt.Errorf("receive message: %w", err)
+	}
+	if !row.Held {
+		return row, fmt.Errorf("receive message: %w", ErrFenced)
+	}
+	return row, nil
 }
 
 // Quarantine keeps what an inbound handler could not digest, so that it can be acked without being lost.

@@ -21,6 +21,8 @@ var acrossCompanies = map[string]string{
 	"UnparkDeliveries":     "the select inside is bound to a company and hands over primary keys",
 	"ListSessions":         "an admin key lists every company; the filter is optional",
 	"CountSessions":        "an admin key counts every company; the filter is optional",
+	"CountRefusals":        "the breaker counts the companies that were logged out: numbers only",
+	"CloseBreaker":         "the breaker starts to count anew",
 	"MeasureFleet":         "health of the installation: numbers only",
 	"MeasureTraffic":       "health of the installation: numbers only",
 	"FindCompanyByNumber":  "says whose a number is, so that it is not linked twice",
@@ -39,7 +41,7 @@ var acrossCompanies = map[string]string{
 // counts here all the same.
 var tenantTables = []string{
 	"companies", "company_keys", "company_seq", "idempotent_answers", "api_keys", "whatsapp_sessions", "messages", "quarantine",
-	"events", "webhook_endpoints", "webhook_deliveries",
+	"events", "webhook_endpoints", "webhook_deliveries", "refusals", "first_contacts",
 }
 
 // Every statement on a table of tenants is bound to one company, or is in the list above with a reason.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -23,7 +24,9 @@ type SessionChange struct {
 	JID, LID   *string // when newly known
 	PushName   *string
 	QRAttempts int
-	Event      string // type of the event that tells of it; empty: none
+	Event      string        // type of the event that tells of it; empty: none
+	BanFor     time.Duration // with Banned: how long from now; 0 leaves the end that is known
+	Erase      bool          // with Created: a deletion that was asked for is done
 }
 
 // sessionFact is the data of a session event.
@@ -41,6 +44,7 @@ func (s *Store) ChangeSession(ctx context.Context, fence Fence, c SessionChange)
 		Shard: fence.Shard, Term: fence.Term,
 		CompanyID: c.CompanyID, State: string(c.State), Status: c.State.Status(), Reason: c.Reason,
 		UserAction: string(c.Action), JID: c.JID, LID: c.LID, PushName: c.PushName, QrAttempts: c.QRAttempts, EventType: c.Event,
+		BanSeconds: c.BanFor.Seconds(), Erase: c.Erase,
 	}
 	if c.Event != "" {
 		fact := sessionFact{State: c.State, Status: c.State.Status(), Reason: c.Reason, UserAction: c.Action}

@@ -18,6 +18,8 @@ type metrics struct {
 	inbox    *prometheus.CounterVec
 	sessions *prometheus.GaugeVec
 	logins   atomic.Int64
+	breaker  prometheus.Gauge
+	connects *prometheus.CounterVec
 }
 
 // Logins is how often a session of this host has come online so far.
@@ -42,10 +44,16 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Name: "wafleet_sessions", Help: "Sessions that this host looks after, by state.",
 		}, []string{"state"}),
 	}
+	m.breaker = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "wafleet_breaker_open", Help: "1 while log-outs are not believed, because too many came at once.",
+	})
+	m.connects = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wafleet_connects_total", Help: "Connects to WhatsApp, by whether they were answered with a login or a code.",
+	}, []string{"result"})
 	for _, s := range session.States() {
 		m.sessions.WithLabelValues(string(s)) // shown from the start, as zero
 	}
-	registry.MustRegister(m.sends, m.duration, m.resends, m.inbox, m.sessions)
+	registry.MustRegister(m.sends, m.duration, m.resends, m.inbox, m.sessions, m.breaker, m.connects)
 	return m
 }
 
@@ -74,6 +82,16 @@ func (m *metrics) moved(from, to session.State) {
 	if to != "" {
 		m.sessions.WithLabelValues(string(to)).Inc()
 	}
+}
+
+func (m *metrics) connected(result string) { m.connects.WithLabelValues(result).Inc() }
+
+func (m *metrics) breakerOpen(open bool) {
+	value := 0.0
+	if open {
+		value = 1
+	}
+	m.breaker.Set(value)
 }
 
 func (m *metrics) inbound(result string) { m.inbox.WithLabelValues(result).Inc() }

@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/proto/waWa6"
 	"go.mau.fi/whatsmeow/store"
 	"google.golang.org/protobuf/proto"
 
@@ -21,6 +25,7 @@ type Dialer struct {
 	devices *devicestore.Store
 	client  *http.Client
 	logger  *slog.Logger
+	version atomic.Pointer[store.WAVersionContainer] // instead of whatsmeow's own; nil: that
 }
 
 var _ actor.Dialer = (*Dialer)(nil)
@@ -35,9 +40,22 @@ func NewDialer(devices *devicestore.Store, cfg Config, logger *slog.Logger) (*Di
 	if cfg.NoiseRoot != nil {
 		whatsmeow.WACertPubKey = *cfg.NoiseRoot
 	}
+	setHealthInterval(cfg.HealthInterval)
 	store.DeviceProps.Os = new(deviceName)
 	store.DeviceProps.RequireFullSync = new(false)
 	return &Dialer{devices: devices, client: &http.Client{Transport: transport}, logger: logger}, nil
+}
+
+// globals guards whatsmeow's variables while they are set: tests have several dialers in a process.
+var globals sync.Mutex
+
+// setHealthInterval makes whatsmeow ping its connections at most this far apart.
+func setHealthInterval(most time.Duration) {
+	globals.Lock()
+	defer globals.Unlock()
+	if most > 0 && most != whatsmeow.KeepAliveIntervalMax {
+		whatsmeow.KeepAliveIntervalMin, whatsmeow.KeepAliveIntervalMax = most*2/3, most
+	}
 }
 
 // deviceName is what the phone shows in its list of linked devices.
@@ -59,7 +77,22 @@ func (d *Dialer) Open(ctx context.Context, companyID, jid string, h actor.Handle
 	}
 	conn := newConn(device, d.client, h, logger)
 	conn.destroy = d.devices.Delete
+	conn.client.GetClientPayload = func() *waWa6.ClientPayload { return conn.introduce(device, d) }
 	return conn, nil
+}
+
+// Restore brings back the keys of a device that whatsmeow deleted on WhatsApp's word.
+func (d *Dialer) Restore(ctx context.Context, _, jid string) error {
+	err := d.devices.Restore(ctx, jid)
+	if errors.Is(err, devicestore.ErrNoDevice) {
+		return actor.ErrNoDevice
+	}
+	return err
+}
+
+// Destroy destroys the keys of a device for good.
+func (d *Dialer) Destroy(ctx context.Context, _, jid string) error {
+	return d.devices.Delete(ctx, jid)
 }
 
 // Build turns content into the marshalled message that every attempt sends.

@@ -50,6 +50,7 @@ type line struct {
 
 	mu        sync.Mutex
 	received  []actor.Incoming
+	onAdmit   func(phone string) string
 	onBind    func() error
 	onReceive func(in actor.Incoming) error
 	stored    map[string][]byte
@@ -108,6 +109,12 @@ func (l *line) handlers() actor.Handlers {
 		Receipt: func(_ context.Context, r actor.Receipt) error {
 			l.receipts <- r
 			return nil
+		},
+		Admit: func(_ context.Context, phone string) string {
+			if l.onAdmit != nil {
+				return l.onAdmit(phone)
+			}
+			return ""
 		},
 		Bind: func(context.Context, string, string) error {
 			if l.onBind != nil {

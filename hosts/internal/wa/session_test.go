@@ -14,7 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
+	"go.mau.fi/whatsmeow/util/keys"
 
 	"wafleet/hosts/internal/actor"
 	"wafleet/infra/wasim"
@@ -82,6 +84,61 @@ func TestARefusedPairing(t *testing.T) {
 	require.Empty(t, l.jid)
 }
 
+// The owner may refuse a number before anything is stored, and the reason is what the user is told.
+func TestANumberThatIsNotAdmitted(t *testing.T) {
+	t.Parallel()
+	l := newLine(t)
+	asked := make(chan string, 1)
+	l.onAdmit = func(phone string) string {
+		asked <- phone
+		return "number_taken"
+	}
+	l.onBind = func() error { return errors.New("must not be asked") }
+	l.connect(t)
+	codes := l.await(t, then(actor.ShowQR)).Codes
+	_, _ = whatsapp.Scan(t.Context(), l.number, codes[0]) // the phone learns of it or not; the owner must
+	s := l.await(t, then(actor.Halt))
+	require.Equal(t, l.number, <-asked)
+	require.Equal(t, session.Failed, s.State)
+	require.Equal(t, "number_taken", s.Reason)
+}
+
+// A server that takes frames and answers none: the ping says so within its deadline.
+func TestADeafServer(t *testing.T) {
+	t.Parallel()
+	l := paired(t)
+	ping := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		return l.Ping(ctx)
+	}
+	require.Eventually(t, func() bool { return ping() == nil }, await, time.Millisecond)
+	l.fault(t, wasim.Deaf)
+	require.ErrorIs(t, ping(), context.DeadlineExceeded)
+	l.await(t, then(actor.Suspect)) // whatsmeow's own ping found it out as well
+}
+
+// The version of a connect is the dialer's at that moment, whatever whatsmeow was built with.
+func TestTheVersionOfAConnect(t *testing.T) {
+	t.Parallel()
+	d := &Dialer{}
+	built := store.GetWAVersion()
+	require.Equal(t, built.String(), d.Version())
+	c := &Conn{}
+	jid := types.NewJID("79000000001", types.DefaultUserServer)
+	paired, fresh := &store.Device{ID: &jid}, unpairedDevice()
+	require.Equal(t, built[2], c.introduce(paired, d).GetUserAgent().GetAppVersion().GetTertiary())
+
+	require.Error(t, d.UseVersion("latest"))
+	require.NoError(t, d.UseVersion("2.3000.1234"))
+	require.Equal(t, "2.3000.1234", d.Version())
+	require.EqualValues(t, 1234, c.introduce(paired, d).GetUserAgent().GetAppVersion().GetTertiary())
+	require.Equal(t, "2.3000.1234", c.introduced())
+	hash := store.WAVersionContainer{2, 3000, 1234}.Hash()
+	require.Equal(t, hash[:], c.introduce(fresh, d).GetDevicePairingData().GetBuildHash())
+	require.Equal(t, built, store.GetWAVersion(), "whatsmeow's own is left alone")
+}
+
 // What WhatsApp says when a socket ends is told as the table has it.
 func TestHowASocketCanEnd(t *testing.T) {
 	t.Parallel()
@@ -92,7 +149,7 @@ func TestHowASocketCanEnd(t *testing.T) {
 	}{
 		wasim.Drop:         {session.Reconnecting, "connection_lost", actor.Retry},
 		wasim.Stream503:    {session.Reconnecting, "connection_lost", actor.Retry},
-		wasim.Replaced:     {session.Reconnecting, "stream_replaced", actor.Retry},
+		wasim.Replaced:     {session.Reconnecting, "stream_replaced", actor.Yield},
 		wasim.Restart515:   {"", "", actor.Redial},
 		wasim.LoggedOut401: {session.LoggedOut, "device_removed", actor.Halt},
 	} {
@@ -101,7 +158,7 @@ func TestHowASocketCanEnd(t *testing.T) {
 			l := paired(t)
 			l.fault(t, kind)
 			s := l.await(t, func(s actor.Signal) bool {
-				return s.Then == actor.Retry || s.Then == actor.Redial || s.Then == actor.Halt
+				return s.Then == actor.Retry || s.Then == actor.Redial || s.Then == actor.Halt || s.Then == actor.Yield
 			})
 			require.Equal(t, tc.state, s.State)
 			require.Equal(t, tc.reason, s.Reason)
@@ -125,9 +182,9 @@ func TestHowALoginCanBeRefused(t *testing.T) {
 		action session.UserAction
 		then   actor.Then
 	}{
-		wasim.TempBan402:  {session.Banned, session.ActionWait, actor.Retry},
+		wasim.TempBan402:  {session.Banned, session.ActionWait, actor.Pause},
 		wasim.Locked403:   {session.LoggedOut, session.ActionRelink, actor.Halt},
-		wasim.Outdated405: {session.Failed, session.ActionUpdate, actor.Halt},
+		wasim.Outdated405: {session.Reconnecting, "", actor.Renew},
 		wasim.Refuse503:   {session.Reconnecting, "", actor.Retry},
 	} {
 		t.Run(string(kind), func(t *testing.T) {
@@ -140,6 +197,9 @@ func TestHowALoginCanBeRefused(t *testing.T) {
 			require.Equal(t, tc.state, s.State)
 			require.Equal(t, tc.action, s.Action)
 			require.Equal(t, tc.then, s.Then)
+			if kind == wasim.Outdated405 {
+				require.Equal(t, l.dialer(t).Version(), s.Version)
+			}
 			if kind == wasim.TempBan402 {
 				require.Positive(t, s.After)
 			}
@@ -224,13 +284,8 @@ func TestABlackHole(t *testing.T) {
 	require.Less(t, time.Since(start), tlsTimeout/2)
 }
 
-//nolint:paralleltest // changes whatsmeow's version, a global of the process
 func TestUseLatestVersion(t *testing.T) {
-	before, app := store.GetWAVersion(), store.BaseClientPayload.UserAgent.AppVersion
-	t.Cleanup(func() {
-		store.SetWAVersion(before)
-		store.BaseClientPayload.UserAgent.AppVersion = app
-	})
+	t.Parallel()
 	page := `{"client_revision":1999999999,"x":1}`
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(page)) }))
 	t.Cleanup(server.Close)
@@ -247,16 +302,13 @@ func TestUseLatestVersion(t *testing.T) {
 	version, err := d.UseLatestVersion(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "2.3000.1999999999", version)
-	want := store.WAVersionContainer{2, 3000, 1999999999}
-	require.Equal(t, want, store.GetWAVersion())
-	require.Equal(t, want.ProtoAppVersion(), store.BaseClientPayload.UserAgent.AppVersion, "SetWAVersion forgets this one")
-	require.EqualValues(t, 1999999999, store.BaseClientPayload.UserAgent.AppVersion.GetTertiary())
+	require.Equal(t, version, d.Version())
 
 	for name, bad := range map[string]string{"none": "<html>", "nonsense": `{"client_revision":99999999999999999999,}`} {
 		page = bad
 		_, err = d.UseLatestVersion(t.Context())
 		require.ErrorContains(t, err, "fetch WhatsApp's version", name)
-		require.Equal(t, want, store.GetWAVersion(), "what is known stays")
+		require.Equal(t, version, d.Version(), "what is known stays")
 	}
 }
 
@@ -274,4 +326,10 @@ func TestWhatsAppIsNotTakenOnTrust(t *testing.T) {
 	c := newConn(&store.Device{}, &http.Client{Transport: transport}, actor.Handlers{}, slog.New(slog.DiscardHandler))
 	require.ErrorContains(t, c.Connect(t.Context()), "certificate")
 	c.Close()
+}
+
+// unpairedDevice has what a registration needs.
+func unpairedDevice() *store.Device {
+	identity := keys.NewKeyPair()
+	return &store.Device{IdentityKey: identity, SignedPreKey: identity.CreateSignedPreKey(1), RegistrationID: 1}
 }

@@ -154,11 +154,12 @@ func (q *Queries) GetCompanyKey(ctx context.Context, db DBTX, companyID string) 
 }
 
 const listCompaniesOfShard = `-- name: ListCompaniesOfShard :many
-SELECT c.company_id, s.desired_state, s.desired_generation, s.observed_generation
+SELECT c.company_id, s.desired_state, s.desired_generation, s.observed_generation, coalesce(waiting.since <= now(), false)::boolean AS due
 FROM companies c JOIN whatsapp_sessions s ON s.company_id = c.company_id
+CROSS JOIN LATERAL (SELECT min(m.due_at) AS since FROM messages m
+    WHERE m.company_id = c.company_id AND m.direction = 'outgoing' AND m.status = 'queued') AS waiting
 WHERE c.shard = $1
-ORDER BY (SELECT min(m.due_at) FROM messages m
-          WHERE m.company_id = c.company_id AND m.direction = 'outgoing' AND m.status = 'queued') NULLS LAST, c.company_id
+ORDER BY waiting.since NULLS LAST, c.company_id
 `
 
 type ListCompaniesOfShardRow struct {
@@ -166,6 +167,7 @@ type ListCompaniesOfShardRow struct {
 	DesiredState       string
 	DesiredGeneration  int64
 	ObservedGeneration int64
+	Due                bool
 }
 
 func (q *Queries) ListCompaniesOfShard(ctx context.Context, db DBTX, shard int) ([]ListCompaniesOfShardRow, error) {
@@ -182,6 +184,7 @@ func (q *Queries) ListCompaniesOfShard(ctx context.Context, db DBTX, shard int) 
 			&i.DesiredState,
 			&i.DesiredGeneration,
 			&i.ObservedGeneration,
+			&i.Due,
 		); err != nil {
 			return nil, err
 		}

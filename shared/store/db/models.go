@@ -59,6 +59,24 @@ type Event struct {
 	CreatedAt time.Time
 }
 
+type FirstContact struct {
+	CompanyID string
+	Chat      string
+}
+
+type Fleet struct {
+	Singleton bool
+	// the version of WhatsApp's web client that hosts speak as; empty: the built-in one
+	WaVersion        string
+	VersionCheckedAt time.Time
+	// one host is asking WhatsApp for its version until then
+	VersionClaimedUntil time.Time
+	// since then nobody is believed to be logged out; NULL: closed
+	BreakerOpenedAt *time.Time
+	// one held session is trying to log in until then
+	ProbeUntil time.Time
+}
+
 type Host struct {
 	HostID      string
 	StartedAt   time.Time
@@ -177,6 +195,11 @@ type QueueStandard struct {
 	Body      []byte
 }
 
+type Refusal struct {
+	CompanyID string
+	RefusedAt time.Time
+}
+
 type ShardLease struct {
 	Shard     int
 	HostID    *string
@@ -249,4 +272,9 @@ type WhatsappSession struct {
 	ConnectedAt        *time.Time
 	QrAttempts         int
 	Reconnects         int64
+	BannedUntil        *time.Time
+	// the latest generation that asked for a new socket even where one is online
+	RestartGeneration int64
+	// the owner unlinks the device, destroys its keys and makes the session new, before anything asked for later
+	DeleteAfterLogout bool
 }

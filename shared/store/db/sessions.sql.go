@@ -12,6 +12,18 @@ import (
 	"github.com/google/uuid"
 )
 
+const banLeft = `-- name: BanLeft :one
+SELECT coalesce(greatest(extract(epoch FROM banned_until - now()), 0), 0)::float8 AS seconds FROM whatsapp_sessions WHERE company_id = $1
+`
+
+// How many seconds a ban still lasts, by the database's clock.
+func (q *Queries) BanLeft(ctx context.Context, db DBTX, companyID string) (float64, error) {
+	row := db.QueryRow(ctx, banLeft, companyID)
+	var seconds float64
+	err := row.Scan(&seconds)
+	return seconds, err
+}
+
 const countSessions = `-- name: CountSessions :many
 SELECT state, count(*) AS sessions FROM whatsapp_sessions
 WHERE ($1::text IS NULL OR company_id = $1)
@@ -43,6 +55,48 @@ func (q *Queries) CountSessions(ctx context.Context, db DBTX, companyID *string)
 	return items, nil
 }
 
+const deleteSession = `-- name: DeleteSession :one
+UPDATE whatsapp_sessions SET
+    desired_state = 'logged_out',
+    desired_generation = desired_generation + 1,
+    delete_after_logout = true,
+    pairing_phone = NULL,
+    updated_at = now()
+WHERE company_id = $1
+RETURNING id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects, banned_until, restart_generation, delete_after_logout
+`
+
+// Declares that the session should be as new: unlinked, without keys. Whatever is asked for later comes after it.
+func (q *Queries) DeleteSession(ctx context.Context, db DBTX, companyID string) (WhatsappSession, error) {
+	row := db.QueryRow(ctx, deleteSession, companyID)
+	var i WhatsappSession
+	err := row.Scan(
+		&i.ID,
+		&i.CompanyID,
+		&i.Status,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.State,
+		&i.Reason,
+		&i.UserAction,
+		&i.DesiredState,
+		&i.DesiredGeneration,
+		&i.ObservedGeneration,
+		&i.PairingMethod,
+		&i.PairingPhone,
+		&i.JID,
+		&i.LID,
+		&i.PushName,
+		&i.ConnectedAt,
+		&i.QrAttempts,
+		&i.Reconnects,
+		&i.BannedUntil,
+		&i.RestartGeneration,
+		&i.DeleteAfterLogout,
+	)
+	return i, err
+}
+
 const findCompanyByNumber = `-- name: FindCompanyByNumber :one
 SELECT company_id FROM whatsapp_sessions
 WHERE split_part(split_part(jid, '@', 1), ':', 1) = $1::text
@@ -56,7 +110,7 @@ func (q *Queries) FindCompanyByNumber(ctx context.Context, db DBTX, phone string
 }
 
 const getSession = `-- name: GetSession :one
-SELECT id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects FROM whatsapp_sessions WHERE company_id = $1
+SELECT id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects, banned_until, restart_generation, delete_after_logout FROM whatsapp_sessions WHERE company_id = $1
 `
 
 func (q *Queries) GetSession(ctx context.Context, db DBTX, companyID string) (WhatsappSession, error) {
@@ -82,6 +136,9 @@ func (q *Queries) GetSession(ctx context.Context, db DBTX, companyID string) (Wh
 		&i.ConnectedAt,
 		&i.QrAttempts,
 		&i.Reconnects,
+		&i.BannedUntil,
+		&i.RestartGeneration,
+		&i.DeleteAfterLogout,
 	)
 	return i, err
 }
@@ -195,6 +252,47 @@ func (q *Queries) ObserveGeneration(ctx context.Context, db DBTX, arg ObserveGen
 	return result.RowsAffected(), nil
 }
 
+const restartSession = `-- name: RestartSession :one
+UPDATE whatsapp_sessions SET
+    desired_state = 'running',
+    desired_generation = desired_generation + 1,
+    restart_generation = desired_generation + 1,
+    updated_at = now()
+WHERE company_id = $1
+RETURNING id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects, banned_until, restart_generation, delete_after_logout
+`
+
+// Declares that the session should run on a new socket, even where one is online.
+func (q *Queries) RestartSession(ctx context.Context, db DBTX, companyID string) (WhatsappSession, error) {
+	row := db.QueryRow(ctx, restartSession, companyID)
+	var i WhatsappSession
+	err := row.Scan(
+		&i.ID,
+		&i.CompanyID,
+		&i.Status,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.State,
+		&i.Reason,
+		&i.UserAction,
+		&i.DesiredState,
+		&i.DesiredGeneration,
+		&i.ObservedGeneration,
+		&i.PairingMethod,
+		&i.PairingPhone,
+		&i.JID,
+		&i.LID,
+		&i.PushName,
+		&i.ConnectedAt,
+		&i.QrAttempts,
+		&i.Reconnects,
+		&i.BannedUntil,
+		&i.RestartGeneration,
+		&i.DeleteAfterLogout,
+	)
+	return i, err
+}
+
 const setDesired = `-- name: SetDesired :one
 UPDATE whatsapp_sessions SET
     desired_state = $1,
@@ -203,7 +301,7 @@ UPDATE whatsapp_sessions SET
     pairing_phone = coalesce($3, pairing_phone),
     updated_at = now()
 WHERE company_id = $4
-RETURNING id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects
+RETURNING id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects, banned_until, restart_generation, delete_after_logout
 `
 
 type SetDesiredParams struct {
@@ -242,6 +340,9 @@ func (q *Queries) SetDesired(ctx context.Context, db DBTX, arg SetDesiredParams)
 		&i.ConnectedAt,
 		&i.QrAttempts,
 		&i.Reconnects,
+		&i.BannedUntil,
+		&i.RestartGeneration,
+		&i.DeleteAfterLogout,
 	)
 	return i, err
 }
@@ -254,11 +355,14 @@ changed AS (
         connected_at = CASE WHEN $3::text = 'connected' THEN coalesce(s.connected_at, now()) END,
         jid = CASE WHEN $3::text IN ('logged_out', 'pairing', 'created') THEN NULL ELSE coalesce($7::text, s.jid) END,
         lid = CASE WHEN $3::text IN ('logged_out', 'pairing', 'created') THEN NULL ELSE coalesce($8::text, s.lid) END,
-        push_name = coalesce($9::text, s.push_name),
-        qr_attempts = $10,
+        push_name = CASE WHEN NOT $9::boolean THEN coalesce($10::text, s.push_name) END,
+        delete_after_logout = s.delete_after_logout AND NOT $9::boolean,
+        qr_attempts = $11,
+        banned_until = CASE WHEN $3::text <> 'banned' THEN NULL
+            WHEN $12::float8 > 0 THEN now() + make_interval(secs => $12::float8) ELSE s.banned_until END,
         reconnects = s.reconnects + CASE WHEN $3::text = 'reconnecting' AND s.state = 'connected' THEN 1 ELSE 0 END
     FROM fence
-    WHERE s.company_id = $11
+    WHERE s.company_id = $13
     RETURNING s.company_id, s.status, s.state, s.desired_state, s.pairing_method, s.jid, s.connected_at
 ), mirrored AS (
     UPDATE companies c SET
@@ -270,16 +374,16 @@ changed AS (
     FROM changed
     WHERE c.company_id = changed.company_id
 ), seq AS (
-    UPDATE company_seq q SET seq = q.seq + 1 FROM changed WHERE q.company_id = $11 AND $12::text <> '' RETURNING q.seq
+    UPDATE company_seq q SET seq = q.seq + 1 FROM changed WHERE q.company_id = $13 AND $14::text <> '' RETURNING q.seq
 ), event AS (
     INSERT INTO events (company_id, seq, id, type, data)
-    SELECT $11, seq.seq, $13, $12, $14 FROM seq
+    SELECT $13, seq.seq, $15, $14, $16 FROM seq
     RETURNING seq
 ), told AS (
     INSERT INTO webhook_deliveries (id, company_id, endpoint_id, event_seq, event_id, event_type)
-    SELECT gen_random_uuid(), e.company_id, e.id, event.seq, $13, $12
+    SELECT gen_random_uuid(), e.company_id, e.id, event.seq, $15, $14
     FROM event, webhook_endpoints e
-    WHERE e.company_id = $11 AND e.enabled AND (e.events = '{}' OR $12 = ANY(e.events))
+    WHERE e.company_id = $13 AND e.enabled AND (e.events = '{}' OR $14 = ANY(e.events))
     RETURNING id
 )
 SELECT EXISTS (SELECT FROM fence)::boolean AS held, EXISTS (SELECT FROM changed)::boolean AS changed, now()::timestamptz AS at,
@@ -295,8 +399,10 @@ type SetSessionStateParams struct {
 	UserAction string
 	JID        *string
 	LID        *string
+	Erase      bool
 	PushName   *string
 	QrAttempts int
+	BanSeconds float64
 	CompanyID  string
 	EventType  string
 	EventID    uuid.UUID
@@ -322,8 +428,10 @@ func (q *Queries) SetSessionState(ctx context.Context, db DBTX, arg SetSessionSt
 		arg.UserAction,
 		arg.JID,
 		arg.LID,
+		arg.Erase,
 		arg.PushName,
 		arg.QrAttempts,
+		arg.BanSeconds,
 		arg.CompanyID,
 		arg.EventType,
 		arg.EventID,

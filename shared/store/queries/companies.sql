@@ -39,11 +39,12 @@ UPDATE companies SET
 WHERE company_id = @company_id;
 
 -- name: ListCompaniesOfShard :many
-SELECT c.company_id, s.desired_state, s.desired_generation, s.observed_generation
+SELECT c.company_id, s.desired_state, s.desired_generation, s.observed_generation, coalesce(waiting.since <= now(), false)::boolean AS due
 FROM companies c JOIN whatsapp_sessions s ON s.company_id = c.company_id
+CROSS JOIN LATERAL (SELECT min(m.due_at) AS since FROM messages m
+    WHERE m.company_id = c.company_id AND m.direction = 'outgoing' AND m.status = 'queued') AS waiting
 WHERE c.shard = @shard
-ORDER BY (SELECT min(m.due_at) FROM messages m
-          WHERE m.company_id = c.company_id AND m.direction = 'outgoing' AND m.status = 'queued') NULLS LAST, c.company_id;
+ORDER BY waiting.since NULLS LAST, c.company_id;
 
 -- name: FindCompanyOfMessage :many
 -- For admin keys, which may ask for a message without naming its company. More than one row: they have to.

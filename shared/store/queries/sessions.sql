@@ -25,6 +25,31 @@ UPDATE whatsapp_sessions SET
 WHERE company_id = @company_id
 RETURNING *;
 
+-- name: RestartSession :one
+-- Declares that the session should run on a new socket, even where one is online.
+UPDATE whatsapp_sessions SET
+    desired_state = 'running',
+    desired_generation = desired_generation + 1,
+    restart_generation = desired_generation + 1,
+    updated_at = now()
+WHERE company_id = @company_id
+RETURNING *;
+
+-- name: DeleteSession :one
+-- Declares that the session should be as new: unlinked, without keys. Whatever is asked for later comes after it.
+UPDATE whatsapp_sessions SET
+    desired_state = 'logged_out',
+    desired_generation = desired_generation + 1,
+    delete_after_logout = true,
+    pairing_phone = NULL,
+    updated_at = now()
+WHERE company_id = @company_id
+RETURNING *;
+
+-- name: BanLeft :one
+-- How many seconds a ban still lasts, by the database's clock.
+SELECT coalesce(greatest(extract(epoch FROM banned_until - now()), 0), 0)::float8 AS seconds FROM whatsapp_sessions WHERE company_id = @company_id;
+
 -- name: ListUnreconciled :many
 SELECT s.company_id, c.shard FROM whatsapp_sessions s JOIN companies c ON c.company_id = s.company_id
 WHERE s.observed_generation < s.desired_generation AND c.shard = ANY(@shards::integer[])
@@ -46,8 +71,11 @@ changed AS (
         connected_at = CASE WHEN @state::text = 'connected' THEN coalesce(s.connected_at, now()) END,
         jid = CASE WHEN @state::text IN ('logged_out', 'pairing', 'created') THEN NULL ELSE coalesce(sqlc.narg(jid)::text, s.jid) END,
         lid = CASE WHEN @state::text IN ('logged_out', 'pairing', 'created') THEN NULL ELSE coalesce(sqlc.narg(lid)::text, s.lid) END,
-        push_name = coalesce(sqlc.narg(push_name)::text, s.push_name),
+        push_name = CASE WHEN NOT @erase::boolean THEN coalesce(sqlc.narg(push_name)::text, s.push_name) END,
+        delete_after_logout = s.delete_after_logout AND NOT @erase::boolean,
         qr_attempts = @qr_attempts,
+        banned_until = CASE WHEN @state::text <> 'banned' THEN NULL
+            WHEN @ban_seconds::float8 > 0 THEN now() + make_interval(secs => @ban_seconds::float8) ELSE s.banned_until END,
         reconnects = s.reconnects + CASE WHEN @state::text = 'reconnecting' AND s.state = 'connected' THEN 1 ELSE 0 END
     FROM fence
     WHERE s.company_id = @company_id
