@@ -14,6 +14,7 @@ import (
 
 	"wafleet/shared/session"
 	"wafleet/shared/store"
+	"wafleet/shared/store/db"
 	"wafleet/shared/vault"
 )
 
@@ -35,8 +36,9 @@ type Actor struct {
 	*deps
 	companyID   string
 	fence       store.Fence
-	incarnation uuid.UUID // of this ownership: what another one was sending is in doubt; the sender's once it runs
-	predecessor *Actor    // that had the company on this host before, and may not have ended yet
+	incarnation uuid.UUID                   // of this ownership: what another one was sending is in doubt; the sender's once it runs
+	predecessor *Actor                      // that had the company on this host before, and may not have ended yet
+	found       *db.ListCompaniesOfShardRow // with the shard, until it was used; nil: unknown
 	logger      *slog.Logger
 	sender      *sender
 
@@ -212,9 +214,12 @@ func (a *Actor) post(ctx context.Context, msg any) {
 
 // takeOver makes the session this incarnation's: what its predecessor was sending is in doubt from now on.
 func (a *Actor) takeOver(ctx context.Context) bool {
-	return a.durably(ctx, "take over", func(ctx context.Context) error {
-		return a.doubtStale(ctx)
-	}) && a.reconcile(ctx, true)
+	if a.found == nil || a.found.Sending {
+		if !a.durably(ctx, "take over", a.doubtStale) {
+			return false
+		}
+	}
+	return a.reconcile(ctx, true)
 }
 
 // doubtStale puts what other incarnations were sending in doubt.

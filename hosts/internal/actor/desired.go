@@ -16,11 +16,7 @@ const unlinkTimeout = 10 * time.Second
 // reconcile brings the session to the state that was asked for. At boot it also resumes what the session's
 // former owner was doing.
 func (a *Actor) reconcile(ctx context.Context, boot bool) bool {
-	var row db.WhatsappSession
-	ok := a.durably(ctx, "read session", func(ctx context.Context) (err error) {
-		row, err = a.store.Queries().GetSession(ctx, a.store.Pool(), a.companyID)
-		return err
-	})
+	row, ok := a.row(ctx)
 	if !ok {
 		return false
 	}
@@ -58,6 +54,19 @@ func (a *Actor) reconcile(ctx context.Context, boot bool) bool {
 		})
 		return err
 	})
+}
+
+// row reads the session, unless it came with the shard.
+func (a *Actor) row(ctx context.Context) (row db.WhatsappSession, ok bool) {
+	if a.found != nil {
+		row, a.found = a.found.WhatsappSession, nil
+		return row, true
+	}
+	ok = a.durably(ctx, "read session", func(ctx context.Context) (err error) {
+		row, err = a.store.Queries().GetSession(ctx, a.store.Pool(), a.companyID)
+		return err
+	})
+	return row, ok
 }
 
 // resume goes on with what the former owner of the session was at, as far as that goes by itself.

@@ -14,6 +14,7 @@ import (
 	"wafleet/shared/rpc"
 	"wafleet/shared/session"
 	"wafleet/shared/store"
+	"wafleet/shared/store/db"
 	"wafleet/shared/vault"
 )
 
@@ -158,8 +159,10 @@ func (f *Fleet) OpenShard(ctx context.Context, fence store.Fence) error {
 	defer f.mu.Unlock()
 	f.shards[fence.Shard] = &shard{fence: fence, ctx: life, cancel: cancel}
 	for i := range rows {
-		if rows[i].DesiredState == string(session.DesiredRunning) || rows[i].DesiredGeneration > rows[i].ObservedGeneration {
-			f.startActor(rows[i].CompanyID, fence.Shard, rows[i].Due)
+		row := &rows[i].WhatsappSession
+		if row.DesiredState == string(session.DesiredRunning) || row.DesiredGeneration > row.ObservedGeneration {
+			f.deps.vault.Hint(row.CompanyID, rows[i].Wrapped)
+			f.startActor(row.CompanyID, fence.Shard, &rows[i])
 		}
 	}
 	return nil
@@ -228,18 +231,21 @@ func (f *Fleet) ensure(companyID string, n int) {
 		return
 	}
 	if f.shards[n] != nil {
-		f.startActor(companyID, n, false)
+		f.startActor(companyID, n, nil)
 	}
 }
 
-// startActor needs mu.
-func (f *Fleet) startActor(companyID string, n int, due bool) {
+// startActor needs mu. found is what the lease's holder found in the database; nil: the actor looks for itself.
+func (f *Fleet) startActor(companyID string, n int, found *db.ListCompaniesOfShardRow) {
 	owned, predecessor := f.shards[n], f.actors[companyID]
 	if predecessor == nil {
 		predecessor = f.ending[companyID]
 	}
 	a := newActor(f.deps, companyID, owned.fence, predecessor)
-	a.due.Store(due)
+	if found != nil && predecessor == nil { // else it may be older than what the predecessor does at last
+		a.found = found
+		a.due.Store(found.Due)
+	}
 	f.actors[companyID] = a
 	a.start(owned.ctx)
 }

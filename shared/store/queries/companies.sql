@@ -39,8 +39,12 @@ UPDATE companies SET
 WHERE company_id = @company_id;
 
 -- name: ListCompaniesOfShard :many
-SELECT c.company_id, s.desired_state, s.desired_generation, s.observed_generation, coalesce(waiting.since <= now(), false)::boolean AS due
+-- All that the new owner of a shard has to know of its companies, in one round trip: whether something waits to be sent, and
+-- whether a former owner was sending.
+SELECT sqlc.embed(s), k.wrapped, coalesce(waiting.since <= now(), false)::boolean AS due,
+    EXISTS (SELECT FROM messages h WHERE h.company_id || '' = c.company_id || '' AND h.direction = 'outgoing' AND h.status = 'sending') AS sending
 FROM companies c JOIN whatsapp_sessions s ON s.company_id = c.company_id
+LEFT JOIN company_keys k ON k.company_id = c.company_id
 CROSS JOIN LATERAL (SELECT min(m.due_at) AS since FROM messages m
     WHERE m.company_id = c.company_id AND m.direction = 'outgoing' AND m.status = 'queued') AS waiting
 WHERE c.shard = @shard
