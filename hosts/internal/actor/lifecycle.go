@@ -195,11 +195,19 @@ func (a *Actor) dial(ctx context.Context) {
 	}
 	a.retry.Stop()
 	if a.conn == nil {
-		conn, err := a.dialer.Open(ctx, a.companyID, a.jid, a.handlers(ctx))
+		conn, err := a.dialer.Open(ctx, Owner{CompanyID: a.companyID, JID: a.jid, Fence: a.fence}, a.handlers(ctx))
 		if errors.Is(err, ErrNoDevice) {
 			a.apply(ctx, Signal{
 				State: session.LoggedOut, Reason: "device_gone", Action: session.ActionRelink,
 				Event: webhook.SessionLoggedOut, Then: Halt,
+			})
+			return
+		}
+		if errors.Is(err, ErrDeviceUnreadable) {
+			a.jid = "" // so that asking to run pairs anew
+			a.apply(ctx, Signal{
+				State: session.Failed, Reason: "device_unreadable", Action: session.ActionRelink,
+				Event: webhook.SessionDisconnected, Then: Halt,
 			})
 			return
 		}

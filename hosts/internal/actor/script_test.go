@@ -53,21 +53,21 @@ func newScript() *script {
 	}
 }
 
-func (s *script) Open(_ context.Context, companyID, jid string, h actor.Handlers) (actor.Conn, error) {
+func (s *script) Open(_ context.Context, owner actor.Owner, h actor.Handlers) (actor.Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.OpenErr != nil {
 		return nil, s.OpenErr
 	}
-	s.opened = append(s.opened, jid)
-	c := &conn{Handlers: h, script: s, companyID: companyID, jid: jid}
+	s.opened = append(s.opened, owner.JID)
+	c := &conn{Handlers: h, script: s, companyID: owner.CompanyID, jid: owner.JID}
 	c.Signal = func(signal actor.Signal) {
 		if signal.Then == actor.Drain {
 			c.logIn()
 		}
 		h.Signal(signal)
 	}
-	s.latest[companyID] = c
+	s.latest[owner.CompanyID] = c
 	return c, nil
 }
 

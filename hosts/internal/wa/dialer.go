@@ -44,22 +44,32 @@ func NewDialer(devices *devicestore.Store, cfg Config, logger *slog.Logger) (*Di
 const deviceName = "wafleet"
 
 // Open prepares a connection with the device of the jid, or with a new device for an empty one.
-func (d *Dialer) Open(ctx context.Context, companyID, jid string, h actor.Handlers) (actor.Conn, error) {
-	logger := d.logger.With("company_id", companyID)
-	device := d.devices.New(h.Bind)
-	if jid != "" {
-		var err error
-		device, err = d.devices.Load(ctx, jid)
-		if errors.Is(err, devicestore.ErrNoDevice) {
-			return nil, actor.ErrNoDevice
-		}
-		if err != nil {
-			return nil, fmt.Errorf("load device: %w", err)
-		}
+func (d *Dialer) Open(ctx context.Context, owner actor.Owner, h actor.Handlers) (actor.Conn, error) {
+	logger := d.logger.With("company_id", owner.CompanyID)
+	keeper := devicestore.Owner{CompanyID: owner.CompanyID, Fence: owner.Fence}
+	device, err := d.device(ctx, keeper, owner.JID, h)
+	if err != nil {
+		return nil, err
 	}
 	conn := newConn(device, d.client, h, logger)
-	conn.destroy = d.devices.Delete
+	conn.destroy = func(ctx context.Context, jid string) error { return d.devices.Delete(ctx, keeper, jid) }
 	return conn, nil
+}
+
+func (d *Dialer) device(ctx context.Context, owner devicestore.Owner, jid string, h actor.Handlers) (*store.Device, error) {
+	if jid == "" {
+		return d.devices.New(owner, h.Bind), nil
+	}
+	device, err := d.devices.Load(ctx, owner, jid)
+	switch {
+	case errors.Is(err, devicestore.ErrNoDevice):
+		return nil, actor.ErrNoDevice
+	case errors.Is(err, devicestore.ErrUnreadableDevice):
+		return nil, fmt.Errorf("%w: %w", actor.ErrDeviceUnreadable, err)
+	case err != nil:
+		return nil, fmt.Errorf("load device: %w", err)
+	}
+	return device, nil
 }
 
 // Build turns content into the marshalled message that every attempt sends.
