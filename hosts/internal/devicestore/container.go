@@ -83,13 +83,14 @@ func (d *device) PutDevice(ctx context.Context, changed *store.Device) error {
 }
 
 // DeleteDevice is called by whatsmeow when WhatsApp does not know the device any more, or says so. It sets a tombstone;
-// the keys stay for 30 days. Delete is what deletes.
+// the keys stay for 30 days. Delete is what deletes. whatsmeow tells of the end before it calls this, and whoever hears of it
+// hangs up; the tombstone is set all the same.
 func (d *device) DeleteDevice(ctx context.Context, deleted *store.Device) error {
 	id := deleted.ID // whatsmeow clears it, perhaps while another call of its is here
 	if id == nil {
 		return errNoJID
 	}
-	if err := d.store.bury(ctx, d.owner, *id); err != nil {
+	if err := d.store.bury(context.WithoutCancel(ctx), d.owner, *id); err != nil {
 		return err
 	}
 	d.store.logger.WarnContext(ctx, "device.tombstoned", "company_id", d.owner.CompanyID, "phone", phone.Redact(id.User))

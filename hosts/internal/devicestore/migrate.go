@@ -3,7 +3,6 @@ package devicestore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"go.mau.fi/whatsmeow/types"
@@ -36,7 +35,7 @@ func (d *device) MigratePNToLID(ctx context.Context, pn, lid types.JID) error {
 			}
 		}
 		if err != nil {
-			return check(ctx, fmt.Errorf("migrate sessions to lid: %w", err))
+			return check(ctx, err)
 		}
 		d.migrated.put(user, struct{}{})
 		return nil
