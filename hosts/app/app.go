@@ -43,13 +43,12 @@ type WhatsApp = wa.Config
 
 // Deps is what a host needs.
 type Deps struct {
-	Pool        *pgxpool.Pool
-	DatabaseURL string // the device store keeps a pool of its own
-	Redis       redis.UniversalClient
-	Queue       queue.Queue
-	Vault       *vault.Vault
-	Registry    prometheus.Registerer
-	Logger      *slog.Logger
+	Pool     *pgxpool.Pool
+	Redis    redis.UniversalClient
+	Queue    queue.Queue
+	Vault    *vault.Vault
+	Registry prometheus.Registerer
+	Logger   *slog.Logger
 }
 
 // Config is how the host behaves.
@@ -89,14 +88,11 @@ type stop struct {
 // New wires a host. Nothing runs and nothing is dialled before Start.
 func New(ctx context.Context, deps Deps, cfg Config) (*App, error) {
 	deps.Logger = deps.Logger.With("host_id", cfg.HostID)
-	devices, err := devicestore.Open(ctx, deps.DatabaseURL, devicestore.Config{}, deps.Logger)
-	if err != nil {
-		return nil, fmt.Errorf("open device store: %w", err)
-	}
 	cfg.WhatsApp.HealthInterval = cfg.Sessions.HealthInterval.Duration()
+	devices := devicestore.Open(deps.Pool, deps.Vault, deps.Logger)
 	dialer, err := wa.NewDialer(devices, cfg.WhatsApp, deps.Logger)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("prepare connections: %w", err), devices.Close())
+		return nil, fmt.Errorf("prepare connections: %w", err)
 	}
 	a := &App{deps: deps, cfg: cfg, devices: devices, dialer: dialer}
 	durable := store.New(deps.Pool, deps.Vault)
@@ -113,10 +109,10 @@ func New(ctx context.Context, deps Deps, cfg Config) (*App, error) {
 	})
 	leases, err := lease.New(deps.Pool, lease.Config{HostID: cfg.HostID, Version: cfg.Version})
 	if err != nil {
-		return nil, errors.Join(err, devices.Close())
+		return nil, err
 	}
 	if a.keeper, err = shard.New(leases, shard.Config{}, deps.Logger); err != nil {
-		return nil, errors.Join(err, devices.Close())
+		return nil, err
 	}
 	a.nudges = rpc.NewListener(deps.Redis, deps.Logger, func(companyID string) {
 		a.fleet.Reconcile(context.WithoutCancel(ctx), companyID)
@@ -126,7 +122,6 @@ func New(ctx context.Context, deps Deps, cfg Config) (*App, error) {
 
 // Start begins to take shards. It returns an error, with everything stopped again, when the host cannot work.
 func (a *App) Start(ctx context.Context) error {
-	a.onStop("device store", func(context.Context) error { return a.devices.Close() })
 	if a.cfg.Live {
 		version, err := a.dialer.UseLatestVersion(ctx)
 		if err != nil {
@@ -218,6 +213,9 @@ func (a *App) onLease(ctx context.Context, event shard.Event) {
 // open starts to work for a shard, repeating until its companies could be read: without Postgres there is
 // nothing else to do.
 func (a *App) open(ctx context.Context, fence store.Fence) {
+	if err := a.devices.Preload(ctx, fence); err != nil {
+		a.deps.Logger.WarnContext(ctx, "devices are read one by one", "shard", fence.Shard, "error", err)
+	}
 	for ctx.Err() == nil {
 		err := a.fleet.OpenShard(ctx, fence)
 		if err == nil {

@@ -120,7 +120,7 @@ func (h *host) wire(ctx context.Context) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	h.app, err = app.New(ctx, app.Deps{
-		Pool: h.pool, DatabaseURL: h.cfg.DatabaseURL, Redis: h.redis, Queue: h.queue,
+		Pool: h.pool, Redis: h.redis, Queue: h.queue,
 		Vault: vault.New(wrapper, store.NewKeyring(h.pool)), Registry: registry, Logger: h.logger,
 	}, app.Config{
 		HostID: h.cfg.HostID, Version: version, Sessions: h.cfg.Sessions, Live: h.cfg.Endpoint == "",

@@ -155,5 +155,5 @@ func (a *Actor) unlink(ctx context.Context) {
 	if jid == "" {
 		return
 	}
-	a.durably(ctx, "destroy keys", func(ctx context.Context) error { return a.dialer.Destroy(ctx, a.companyID, jid) })
+	a.durably(ctx, "destroy keys", func(ctx context.Context) error { return a.dialer.Destroy(ctx, a.owner(jid)) })
 }

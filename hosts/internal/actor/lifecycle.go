@@ -189,11 +189,19 @@ func (a *Actor) dial(ctx context.Context) {
 	}
 	a.retry.Stop()
 	if a.conn == nil {
-		conn, err := a.dialer.Open(ctx, a.companyID, a.jid, a.handlers(ctx))
+		conn, err := a.dialer.Open(ctx, a.owner(a.jid), a.handlers(ctx))
 		if errors.Is(err, ErrNoDevice) {
 			a.apply(ctx, Signal{
 				State: session.LoggedOut, Reason: "device_gone", Action: session.ActionRelink,
 				Event: webhook.SessionLoggedOut, Then: Halt,
+			})
+			return
+		}
+		if errors.Is(err, ErrDeviceUnreadable) {
+			a.jid = "" // so that asking to run pairs anew
+			a.apply(ctx, Signal{
+				State: session.Failed, Reason: "device_unreadable", Action: session.ActionRelink,
+				Event: webhook.SessionDisconnected, Then: Halt,
 			})
 			return
 		}
@@ -216,6 +224,11 @@ func (a *Actor) dial(ctx context.Context) {
 		}
 		a.post(ctx, dialed{err, socket})
 	})
+}
+
+// owner is the right to work with one of the company's devices.
+func (a *Actor) owner(jid string) Owner {
+	return Owner{CompanyID: a.companyID, JID: jid, Fence: a.fence}
 }
 
 // redial is what the retry timer does: dial, or end a socket whose login led to nothing.

@@ -8,17 +8,18 @@ import (
 
 	"wafleet/shared/message"
 	"wafleet/shared/session"
+	"wafleet/shared/store"
 )
 
 // Dialer makes connections. It is implemented by package wa.
 type Dialer interface {
 	// Open prepares the connection of a company without dialling. An empty jid opens an unpaired one.
-	// ErrNoDevice: the keys of that jid are gone, the company has to pair again.
-	Open(ctx context.Context, companyID, jid string, h Handlers) (Conn, error)
+	// ErrNoDevice: the keys of that jid are gone; ErrDeviceUnreadable: they are of no use. The company has to pair again.
+	Open(ctx context.Context, owner Owner, h Handlers) (Conn, error)
 	// Restore brings back the keys of a device that WhatsApp's word had deleted. ErrNoDevice: there is nothing to restore.
-	Restore(ctx context.Context, companyID, jid string) error
+	Restore(ctx context.Context, owner Owner) error
 	// Destroy destroys the keys of a device for good. It is no error if there are none.
-	Destroy(ctx context.Context, companyID, jid string) error
+	Destroy(ctx context.Context, owner Owner) error
 	// Version is what connections introduce themselves as from now on.
 	Version() string
 	// FetchVersion asks WhatsApp for the version that it wants.
@@ -29,8 +30,19 @@ type Dialer interface {
 	Build(content message.Content) ([]byte, error)
 }
 
-// ErrNoDevice says that a session's keys are not in the device store.
-var ErrNoDevice = errors.New("device keys are gone")
+// Owner is whose connection is opened, and the right to write for it.
+type Owner struct {
+	CompanyID string
+	JID       string // empty: unpaired
+	Fence     store.Fence
+}
+
+var (
+	// ErrNoDevice says that a session's keys are not in the device store.
+	ErrNoDevice = errors.New("device keys are gone")
+	// ErrDeviceUnreadable says that a session's keys are damaged, or were sealed with another key.
+	ErrDeviceUnreadable = errors.New("device keys are unreadable")
+)
 
 // Conn is the connection of one company. It can be connected, closed and connected again.
 type Conn interface {

@@ -178,7 +178,7 @@ func (a *Actor) try(ctx context.Context) {
 	if !a.held.Load() || a.trial || a.desired != session.DesiredRunning {
 		return
 	}
-	err := a.dialer.Restore(ctx, a.companyID, a.jid)
+	err := a.dialer.Restore(ctx, a.owner(a.jid))
 	if err != nil && !errors.Is(err, ErrNoDevice) { // those that were never deleted have nothing to restore
 		a.logger.WarnContext(ctx, "restore device", "error", err)
 		return

@@ -64,38 +64,38 @@ func newScript() *script {
 	}
 }
 
-func (s *script) Open(_ context.Context, companyID, jid string, h actor.Handlers) (actor.Conn, error) {
+func (s *script) Open(_ context.Context, owner actor.Owner, h actor.Handlers) (actor.Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.OpenErr != nil {
 		return nil, s.OpenErr
 	}
-	s.opened = append(s.opened, jid)
-	c := &conn{Handlers: h, script: s, companyID: companyID, jid: jid}
+	s.opened = append(s.opened, owner.JID)
+	c := &conn{Handlers: h, script: s, companyID: owner.CompanyID, jid: owner.JID}
 	c.Signal = func(signal actor.Signal) {
 		if signal.Then == actor.Drain {
 			c.logIn()
 		}
 		h.Signal(signal)
 	}
-	s.latest[companyID] = c
+	s.latest[owner.CompanyID] = c
 	return c, nil
 }
 
-func (s *script) Restore(_ context.Context, companyID, _ string) error {
+func (s *script) Restore(_ context.Context, owner actor.Owner) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.restored = append(s.restored, companyID)
+	s.restored = append(s.restored, owner.CompanyID)
 	if s.OnRestore != nil {
-		s.OnRestore(companyID)
+		s.OnRestore(owner.CompanyID)
 	}
 	return nil
 }
 
-func (s *script) Destroy(_ context.Context, _, jid string) error {
+func (s *script) Destroy(_ context.Context, owner actor.Owner) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.destroyed = append(s.destroyed, jid)
+	s.destroyed = append(s.destroyed, owner.JID)
 	return nil
 }
 

@@ -62,28 +62,38 @@ func setHealthInterval(most time.Duration) {
 const deviceName = "wafleet"
 
 // Open prepares a connection with the device of the jid, or with a new device for an empty one.
-func (d *Dialer) Open(ctx context.Context, companyID, jid string, h actor.Handlers) (actor.Conn, error) {
-	logger := d.logger.With("company_id", companyID)
-	device := d.devices.New(h.Bind)
-	if jid != "" {
-		var err error
-		device, err = d.devices.Load(ctx, jid)
-		if errors.Is(err, devicestore.ErrNoDevice) {
-			return nil, actor.ErrNoDevice
-		}
-		if err != nil {
-			return nil, fmt.Errorf("load device: %w", err)
-		}
+func (d *Dialer) Open(ctx context.Context, owner actor.Owner, h actor.Handlers) (actor.Conn, error) {
+	logger := d.logger.With("company_id", owner.CompanyID)
+	keeper := keeperOf(owner)
+	device, err := d.device(ctx, keeper, owner.JID, h)
+	if err != nil {
+		return nil, err
 	}
 	conn := newConn(device, d.client, h, logger)
-	conn.destroy = d.devices.Delete
+	conn.destroy = func(ctx context.Context, jid string) error { return d.devices.Delete(ctx, keeper, jid) }
 	conn.client.GetClientPayload = func() *waWa6.ClientPayload { return conn.introduce(device, d) }
 	return conn, nil
 }
 
+func (d *Dialer) device(ctx context.Context, owner devicestore.Owner, jid string, h actor.Handlers) (*store.Device, error) {
+	if jid == "" {
+		return d.devices.New(owner, h.Bind), nil
+	}
+	device, err := d.devices.Load(ctx, owner, jid)
+	switch {
+	case errors.Is(err, devicestore.ErrNoDevice):
+		return nil, actor.ErrNoDevice
+	case errors.Is(err, devicestore.ErrUnreadableDevice):
+		return nil, fmt.Errorf("%w: %w", actor.ErrDeviceUnreadable, err)
+	case err != nil:
+		return nil, fmt.Errorf("load device: %w", err)
+	}
+	return device, nil
+}
+
 // Restore brings back the keys of a device that whatsmeow deleted on WhatsApp's word.
-func (d *Dialer) Restore(ctx context.Context, _, jid string) error {
-	err := d.devices.Restore(ctx, jid)
+func (d *Dialer) Restore(ctx context.Context, owner actor.Owner) error {
+	err := d.devices.Restore(ctx, keeperOf(owner), owner.JID)
 	if errors.Is(err, devicestore.ErrNoDevice) {
 		return actor.ErrNoDevice
 	}
@@ -91,8 +101,12 @@ func (d *Dialer) Restore(ctx context.Context, _, jid string) error {
 }
 
 // Destroy destroys the keys of a device for good.
-func (d *Dialer) Destroy(ctx context.Context, _, jid string) error {
-	return d.devices.Delete(ctx, jid)
+func (d *Dialer) Destroy(ctx context.Context, owner actor.Owner) error {
+	return d.devices.Delete(ctx, keeperOf(owner), owner.JID)
+}
+
+func keeperOf(owner actor.Owner) devicestore.Owner {
+	return devicestore.Owner{CompanyID: owner.CompanyID, Fence: owner.Fence}
 }
 
 // Build turns content into the marshalled message that every attempt sends.

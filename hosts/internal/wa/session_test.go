@@ -168,8 +168,11 @@ func TestHowASocketCanEnd(t *testing.T) {
 				l.reconnect(t)
 				return
 			}
-			_, err := l.dialer(t).Open(t.Context(), "salon", l.jid, l.handlers())
-			require.ErrorIs(t, err, actor.ErrNoDevice, "whatsmeow has deleted the device")
+			// whatsmeow deletes the device while it tells of that.
+			require.Eventually(t, func() bool {
+				_, err := l.dialer(t).Open(t.Context(), l.owner(l.jid), l.handlers())
+				return errors.Is(err, actor.ErrNoDevice)
+			}, await, time.Millisecond)
 		})
 	}
 }
@@ -215,7 +218,7 @@ func TestLogoutUnlinksTheDevice(t *testing.T) {
 		phone, err := whatsapp.Phone(l.number)
 		return err == nil && len(phone.Companions) == 0
 	}, await, time.Millisecond)
-	_, err := l.dialer(t).Open(t.Context(), "salon", l.jid, l.handlers())
+	_, err := l.dialer(t).Open(t.Context(), l.owner(l.jid), l.handlers())
 	require.ErrorIs(t, err, actor.ErrNoDevice)
 	require.ErrorIs(t, newLine(t).Logout(t.Context()), whatsmeow.ErrNotLoggedIn)
 }
@@ -234,7 +237,7 @@ func TestKeysThatAreNotThere(t *testing.T) {
 	t.Parallel()
 	l := newLine(t)
 	for _, jid := range []string{"79019999999:1@s.whatsapp.net", "nonsense"} {
-		_, err := l.dialer(t).Open(t.Context(), "salon", jid, l.handlers())
+		_, err := l.dialer(t).Open(t.Context(), l.owner(jid), l.handlers())
 		require.ErrorIs(t, err, actor.ErrNoDevice)
 	}
 }
@@ -244,9 +247,21 @@ func TestADeviceStoreThatIsAway(t *testing.T) {
 	t.Parallel()
 	l := newLine(t)
 	d := l.dialer(t)
-	require.NoError(t, d.devices.Close())
-	_, err := d.Open(t.Context(), "salon", "79019999999:1@s.whatsapp.net", l.handlers())
+	l.database.Pool.Close()
+	_, err := d.Open(t.Context(), l.owner("79019999999:1@s.whatsapp.net"), l.handlers())
 	require.ErrorContains(t, err, "load device")
+	require.NotErrorIs(t, err, actor.ErrNoDevice)
+}
+
+// One that is damaged is told from both.
+func TestKeysThatAreUnreadable(t *testing.T) {
+	t.Parallel()
+	l := paired(t)
+	l.hang()
+	_, err := l.database.Pool.Exec(t.Context(), "UPDATE devices SET sealed_keys = 'damaged'")
+	require.NoError(t, err)
+	_, err = l.dialer(t).Open(t.Context(), l.owner(l.jid), l.handlers())
+	require.ErrorIs(t, err, actor.ErrDeviceUnreadable)
 	require.NotErrorIs(t, err, actor.ErrNoDevice)
 }
 
