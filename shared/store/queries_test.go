@@ -42,6 +42,10 @@ var acrossCompanies = map[string]string{
 var tenantTables = []string{
 	"companies", "company_keys", "company_seq", "idempotent_answers", "api_keys", "whatsapp_sessions", "messages", "quarantine",
 	"events", "webhook_endpoints", "webhook_deliveries", "refusals", "first_contacts",
+	// hosts/internal/devicestore has the statements on these.
+	"devices", "device_sessions", "device_identities", "device_prekeys", "device_sender_keys", "device_app_state_keys",
+	"device_app_state", "device_app_state_macs", "device_contacts", "device_chat_settings", "device_message_secrets",
+	"device_privacy_tokens", "device_events", "device_lids",
 }
 
 // Every statement on a table of tenants is bound to one company, or is in the list above with a reason.

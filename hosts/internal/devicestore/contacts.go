@@ -78,17 +78,15 @@ func (d *device) PutContactName(ctx context.Context, user types.JID, firstName, 
 	return d.PutAllContactNames(ctx, []store.ContactEntry{{JID: user, FirstName: firstName, FullName: fullName}})
 }
 
-// PutAllContactNames stores an address book, with one statement.
+// PutAllContactNames stores an address book, with one statement. Of entries for the same contact the first one counts.
 func (d *device) PutAllContactNames(ctx context.Context, contacts []store.ContactEntry) error {
 	arg := db.PutContactNamesParams{Shard: d.owner.Fence.Shard, Term: d.owner.Fence.Term, CompanyID: d.owner.CompanyID, JID: d.jid}
-	at := map[types.JID]int{}
+	seen := map[types.JID]bool{}
 	for _, c := range contacts {
-		i, twice := at[c.JID]
-		if twice { // the last one counts
-			arg.FirstNames[i], arg.FullNames[i] = c.FirstName, c.FullName
+		if seen[c.JID] {
 			continue
 		}
-		at[c.JID] = len(arg.Contacts)
+		seen[c.JID] = true
 		arg.Contacts = append(arg.Contacts, c.JID.String())
 		arg.FirstNames, arg.FullNames = append(arg.FirstNames, c.FirstName), append(arg.FullNames, c.FullName)
 	}
@@ -100,17 +98,16 @@ func (d *device) PutAllContactNames(ctx context.Context, contacts []store.Contac
 	})
 }
 
-// PutManyRedactedPhones stores numbers of which WhatsApp shows a part only.
+// PutManyRedactedPhones stores numbers of which WhatsApp shows a part only. Of entries for the same contact the first one
+// counts.
 func (d *device) PutManyRedactedPhones(ctx context.Context, entries []store.RedactedPhoneEntry) error {
 	arg := db.PutRedactedPhonesParams{Shard: d.owner.Fence.Shard, Term: d.owner.Fence.Term, CompanyID: d.owner.CompanyID, JID: d.jid}
-	at := map[types.JID]int{}
+	seen := map[types.JID]bool{}
 	for _, e := range entries {
-		i, twice := at[e.JID]
-		if twice {
-			arg.RedactedPhones[i] = e.RedactedPhone
+		if seen[e.JID] {
 			continue
 		}
-		at[e.JID] = len(arg.Contacts)
+		seen[e.JID] = true
 		arg.Contacts, arg.RedactedPhones = append(arg.Contacts, e.JID.String()), append(arg.RedactedPhones, e.RedactedPhone)
 	}
 	if len(arg.Contacts) == 0 {

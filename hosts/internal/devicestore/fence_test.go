@@ -33,6 +33,9 @@ var writes = map[string]func(ctx context.Context, d *store.Device) error{
 		return d.Sessions.PutSession(ctx, peer, []byte("new"))
 	},
 	"PutManySessions": func(ctx context.Context, d *store.Device) error {
+		if _, err := d.Sessions.GetManySessions(ctx, []string{peer, stranger}); err != nil {
+			return err
+		}
 		return d.Sessions.PutManySessions(ctx, map[string][]byte{peer: []byte("new"), stranger: []byte("new")})
 	},
 	"DeleteSession":     func(ctx context.Context, d *store.Device) error { return d.Sessions.DeleteSession(ctx, peer) },
@@ -194,6 +197,8 @@ func TestAWriteWaitsForATakeOver(t *testing.T) {
 			_, err = takeOver.Exec(t.Context(), `UPDATE shard_lease SET term = gen_random_uuid() WHERE shard = 0`)
 			require.NoError(t, err)
 
+			_, err = device.Sessions.GetSession(t.Context(), peer)
+			require.NoError(t, err)
 			written := make(chan error, 1)
 			go func() { written <- device.Sessions.PutSession(t.Context(), peer, []byte("late")) }()
 			require.Eventually(t, func() bool {
@@ -222,6 +227,8 @@ func TestATakeOverWaitsForTheWrite(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { _ = blocker.Rollback(context.WithoutCancel(t.Context())) }()
 	_, err = blocker.Exec(t.Context(), `SELECT FROM device_sessions WHERE address = $1 FOR UPDATE`, peer)
+	require.NoError(t, err)
+	_, err = device.Sessions.GetSession(t.Context(), peer)
 	require.NoError(t, err)
 	written := make(chan error, 1)
 	go func() { written <- device.Sessions.PutSession(t.Context(), peer, []byte("in time")) }()

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.mau.fi/whatsmeow/store"
 )
 
 // What is secret is not in the database as it is.
@@ -20,19 +19,19 @@ func TestSecretsAreSealed(t *testing.T) {
 		"device_privacy_tokens": "token", "device_events": "plaintext",
 	} {
 		require.NotEmpty(t, all[table])
-		require.NotContains(t, all[table], hex(text), table)
+		require.NotContains(t, all[table], inHex(text), table)
 	}
 	for _, key := range []*[32]byte{device.NoiseKey.Priv, device.IdentityKey.Priv, device.SignedPreKey.Priv} {
-		require.NotContains(t, all["devices"], hex(string(key[:])))
+		require.NotContains(t, all["devices"], inHex(string(key[:])))
 	}
-	require.NotContains(t, all["devices"], hex(string(device.AdvSecretKey)))
+	require.NotContains(t, all["devices"], inHex(string(device.AdvSecretKey)))
 	prekey, err := device.PreKeys.GetPreKey(t.Context(), 1)
 	require.NoError(t, err)
-	require.NotContains(t, all["device_prekeys"], hex(string(prekey.Priv[:])))
-	require.Contains(t, all["device_identities"], hex(string(append([]byte{1}, make([]byte, 31)...))), "a public key is as it is")
+	require.NotContains(t, all["device_prekeys"], inHex(string(prekey.Priv[:])))
+	require.Contains(t, all["device_identities"], inHex(string(append([]byte{1}, make([]byte, 31)...))), "a public key is as it is")
 }
 
-func hex(s string) string {
+func inHex(s string) string {
 	const digits = "0123456789abcdef"
 	var b strings.Builder
 	for _, c := range []byte(s) {
@@ -83,17 +82,4 @@ func TestWhatDoesNotOpenCountsAsMissing(t *testing.T) {
 	require.Error(t, err)
 	var postponed *postponedError
 	require.NotErrorAs(t, err, &postponed)
-}
-
-// What a company was told is nobody else's.
-func TestLIDsAreOfOneCompany(t *testing.T) {
-	t.Parallel()
-	p, _ := openStore(t)
-	device, other := pair(t, p, testJID, testLID), pair(t, p, "79001000009:1@s.whatsapp.net", "1009:1@lid")
-	require.NoError(t, device.LIDs.PutLIDMapping(t.Context(), mustJID("1002@lid"), mustJID("79001000002@s.whatsapp.net")))
-	for name, d := range map[string]*store.Device{"of the other": other, "of the other, restarted": load(t, p, "79001000009:1@s.whatsapp.net")} {
-		lid, err := d.LIDs.GetLIDForPN(t.Context(), mustJID("79001000002@s.whatsapp.net"))
-		require.NoError(t, err)
-		require.True(t, lid.IsEmpty(), name)
-	}
 }
