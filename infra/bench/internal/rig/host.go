@@ -26,7 +26,7 @@ func (r *Rig) StartHost(ctx context.Context) (*Process, error) {
 	}
 	r.hostAddress = address
 	host, err := r.start(hostName, append(r.shared(),
-		"HOST_LISTEN="+address, "QUEUE=postgres", "CONNECT_RATE=0",
+		"HOST_LISTEN="+address, "HOST_PEER_LISTEN=127.0.0.1:0", "QUEUE=postgres", "CONNECT_RATE=0",
 		"WHATSAPP_ENDPOINT="+r.root.Endpoint, "WHATSAPP_ROOT_CA="+r.rootCA, "WHATSAPP_NOISE_ROOT="+r.root.NoiseRoot,
 	), filepath.Join(r.options.Bin, hostName))
 	if err != nil {
