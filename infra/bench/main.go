@@ -11,6 +11,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"wafleet/infra/internal/parts"
 )
 
 // Exit codes.
@@ -27,17 +29,11 @@ func main() {
 	os.Exit(code)
 }
 
-// parts are the parts of the system that this program is, too, when the rig starts it.
-var parts = map[string]func(ctx context.Context, environ []string, logger *slog.Logger) error{
-	"api":   serveAPI,
-	"redis": serveRedis,
-}
-
 // run is main without the process.
 func run(ctx context.Context, args, environ []string, out, errs io.Writer) int {
-	if len(args) == 1 && parts[args[0]] != nil {
+	if len(args) == 1 && parts.Known(args[0]) {
 		logger := slog.New(slog.NewJSONHandler(errs, &slog.HandlerOptions{Level: slog.LevelWarn}))
-		return exitCode(parts[args[0]](ctx, environ, logger), errs)
+		return exitCode(parts.Run(ctx, args[0], environ, logger), errs)
 	}
 	options, timeout, err := parse(args, errs)
 	switch {

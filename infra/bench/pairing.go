@@ -8,8 +8,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"wafleet/infra/bench/internal/figures"
-	"wafleet/infra/bench/internal/load"
+	"wafleet/infra/internal/figures"
+	"wafleet/infra/internal/load"
 )
 
 const (

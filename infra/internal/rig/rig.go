@@ -12,7 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"wafleet/infra/bench/internal/remote"
+	"wafleet/infra/internal/remote"
 	"wafleet/shared/vault"
 )
 

@@ -10,7 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 
-	"wafleet/infra/bench/internal/remote"
+	"wafleet/infra/internal/remote"
 )
 
 func (r *Rig) startRedis(ctx context.Context) error {
