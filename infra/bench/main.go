@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"wafleet/infra/internal/parts"
+	"wafleet/infra/internal/tenants"
 )
 
 // Exit codes.
@@ -71,9 +72,6 @@ type options struct {
 
 var errUsage = errors.New("wrong usage")
 
-// maxSessions is how many company ids and phone numbers there are.
-const maxSessions = 10_000
-
 func parse(args []string, errs io.Writer) (options, time.Duration, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(errs)
@@ -87,8 +85,8 @@ func parse(args []string, errs io.Writer) (options, time.Duration, error) {
 	if err := flags.Parse(args); err != nil {
 		return o, 0, fmt.Errorf("parse flags: %w", err)
 	}
-	if flags.NArg() > 0 || *sessions < 1 || *sessions > maxSessions || *rate <= 0 {
-		_, _ = fmt.Fprintf(errs, "bench: takes 1 to %d sessions, a positive rate and no arguments\n", maxSessions)
+	if flags.NArg() > 0 || *sessions < 1 || *sessions > tenants.Most || *rate <= 0 {
+		_, _ = fmt.Fprintf(errs, "bench: takes 1 to %d sessions, a positive rate and no arguments\n", tenants.Most)
 		flags.Usage()
 		return o, 0, errUsage
 	}
