@@ -39,7 +39,8 @@ func (s *Simulator) Scan(ctx context.Context, number, qr string) error {
 type Message struct {
 	ID         string
 	ReceivedAt int64 // milliseconds since 1970, rounded down
-	Duplicate  bool
+	Duplicate  bool  // arrived before under the same id
+	Text       string
 }
 
 // Arrived is when the message was on the phone, at the latest: the simulator rounds down.

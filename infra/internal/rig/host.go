@@ -47,6 +47,9 @@ func (r *Rig) AddHost(ctx context.Context, name string, settings ...string) (*Ho
 	h := &Host{Process: process, rig: r, address: address}
 	r.hosts = append(r.hosts, h)
 	r.processes[name] = h.PID()
+	if !slices.Contains(r.hostLogs, name) {
+		r.hostLogs = append(r.hostLogs, name)
+	}
 	return h, nil
 }
 
@@ -123,9 +126,13 @@ func (r *Rig) StopHost(ctx context.Context) error {
 	return host.Stop(ctx)
 }
 
-// HostLog is the end of the log of all hosts: what they warned of.
+// HostLog is the end of the logs of all hosts: what they warned of.
 func (r *Rig) HostLog() string {
-	return (&Process{log: filepath.Join(r.dir, hostName+".log")}).tail()
+	logs := make([]string, len(r.hostLogs))
+	for i, name := range r.hostLogs {
+		logs[i] = name + ":\n" + (&Process{log: filepath.Join(r.dir, name+".log")}).tail()
+	}
+	return strings.Join(logs, "\n")
 }
 
 // Metrics returns the figures of the only host that have no labels, by name.

@@ -49,8 +49,9 @@ type Rig struct {
 	api         *remote.API
 	simulator   *remote.Simulator
 	postgres    *devpg.Server
-	hosts       []*Host // that run
-	host        *Host   // the only one, where one is enough
+	hosts       []*Host  // that run
+	hostLogs    []string // names of those that ever ran
+	host        *Host    // the only one, where one is enough
 }
 
 // New returns a rig that is not started yet.
