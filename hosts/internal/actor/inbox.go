@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// inboundTimeout bounds one handler: beyond it the message is left unacked and comes again. A handler
-	// that holds its connection's node loop for longer would hold up everything behind it.
-	inboundTimeout = 20 * time.Second
+	// inboundTimeout bounds one handler: beyond it the message is left unacked and comes again after the next connect. It
+	// is longer than a restart of Postgres: what is behind this message could not be stored meanwhile either.
+	inboundTimeout = 90 * time.Second
 	// retryInbound is how long a handler waits before it tries the database again.
 	retryInbound = 200 * time.Millisecond
 )

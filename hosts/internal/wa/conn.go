@@ -77,6 +77,7 @@ func (c *Conn) Connect(ctx context.Context) error {
 	c.mu.Lock()
 	c.life, c.loggedIn, c.rejected = ctx, false, ""
 	c.mu.Unlock()
+	bePatient(c.client.Store)
 	if err := c.client.ConnectContext(c.link.context(ctx)); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
