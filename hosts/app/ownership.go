@@ -21,7 +21,7 @@ const (
 	openPause = 500 * time.Millisecond
 	// coldGrace is how long the first host of an installation waits for others that start with it, rather than take
 	// everything and give two thirds of it away again.
-	coldGrace = 300 * time.Millisecond
+	coldGrace = 500 * time.Millisecond
 	// releaseMargin is how long before the end of a drain the shards that nobody has taken yet are closed and released.
 	releaseMargin = 15 * time.Second
 	// arrivalTimeout is how long the host that handed a shard over is kept waiting for its sessions.

@@ -64,7 +64,6 @@ type Keeper struct {
 	started  time.Time // the loop's own, as what follows
 	renewals row
 	failing  bool // the last renewal failed
-	shed     time.Time
 	drained  sync.Once
 
 	mu       sync.Mutex // guards what follows

@@ -10,7 +10,7 @@ import (
 
 // place brings the number of shards closer to the host's share: takes what is missing, or asks for one that is too
 // many. On an error it gives up; the next renewal will meet it as well.
-func (k *Keeper) place(ctx context.Context, start time.Time) {
+func (k *Keeper) place(ctx context.Context) {
 	attempt, cancel := context.WithTimeout(ctx, k.patience())
 	defer cancel()
 	count, draining := k.count()
@@ -29,7 +29,7 @@ func (k *Keeper) place(ctx context.Context, start time.Time) {
 	case draining:
 		k.handOver(ctx, survey, count, asked)
 	case count > share:
-		k.shedOne(ctx, start, survey, share, asked)
+		k.shedOne(ctx, survey, share, asked)
 	case k.patient(survey.Hosts): // others may be about to start
 	default:
 		k.fill(ctx, max(share-count, survey.Handed), dead, survey)
@@ -109,10 +109,10 @@ func (k *Keeper) gain(ctx context.Context, l lease.Lease, start time.Time) {
 	k.events <- Gained{Fence: l.Fence, Handed: l.Handed}
 }
 
-// shedOne asks the owner for one shard, unless it has yet to close the last one that was asked for, or the last one has
-// yet to arrive. One in an interval: a move is a short gap for its companies, and nothing is in a hurry.
-func (k *Keeper) shedOne(ctx context.Context, start time.Time, survey lease.Survey, share, asked int) {
-	if survey.Moving > 0 || asked > 0 || start.Sub(k.shed) < k.config.Interval {
+// shedOne asks the owner for one shard, unless it has yet to close the last one that was asked for, or any is still on
+// its way: a move is a short gap for its companies, and nothing is in a hurry.
+func (k *Keeper) shedOne(ctx context.Context, survey lease.Survey, share, asked int) {
+	if survey.Moving > 0 || asked > 0 {
 		return
 	}
 	next := k.successor(survey.Hosts)
@@ -121,7 +121,6 @@ func (k *Keeper) shedOne(ctx context.Context, start time.Time, survey lease.Surv
 	}
 	for _, h := range k.movable() {
 		if k.aim(ctx, h, next) {
-			k.shed = start
 			k.logger.InfoContext(ctx, "shard is more than the host's share", "shard", h.lease.Shard, "to", next.ID)
 		}
 		return

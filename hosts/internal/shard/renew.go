@@ -19,7 +19,7 @@ func (k *Keeper) run(ctx context.Context) {
 	for {
 		start, pause := time.Now(), k.config.Interval
 		if k.renew(ctx, start) {
-			k.place(ctx, start)
+			k.place(ctx)
 		} else {
 			pause /= 4
 		}
