@@ -51,7 +51,11 @@ test/short: needs-go ## The tests that need no server, in seconds
 
 .PHONY: e2e
 e2e: build ## The real `make run`, driven from outside: start, send, kill -9, restart
-	@go run ./infra/testreport go test -tags e2e -count=1 -timeout 10m -v $(TESTFLAGS) ./infra/e2e/...
+	@go run ./infra/testreport go test -tags e2e -count=1 -timeout 20m -v $(TESTFLAGS) ./infra/e2e/... ./infra/chaos/...
+
+.PHONY: chaos
+chaos: build ## Kill, drain, freeze and cut off a fleet under load; COMPANIES=60 HOSTS=3 SCENARIO=all SEED=…. Ends with one line of JSON
+	@go run ./infra/chaos -companies $(or $(COMPANIES),60) -hosts $(or $(HOSTS),3) -scenario $(or $(SCENARIO),all) -seed $(or $(SEED),0)
 
 .PHONY: bench
 bench: build ## Load on one host; SESSIONS=200. Ends with one line of JSON

@@ -49,6 +49,7 @@ type figure struct {
 	Copies        int `json:"copies"` // folded by the phones
 	Resends       int `json:"resends"`
 	OutOfOrder    int `json:"outOfOrder"`
+	Overtaken     int `json:"overtakenRetries"` // which is allowed: they were held up by themselves
 	Incoming      int `json:"incoming"`
 	LostIncoming  int `json:"lostIncoming"`
 	TwiceIncoming int `json:"twiceIncoming"`
@@ -77,7 +78,7 @@ func newFigure(s scenario, h history.Report, v verdict) figure {
 		Back: len(h.Back), Gaps: len(h.Gaps), Closed: h.Closed, Down: h.Down,
 		StaleFramesMost: h.StaleMost, StaleFrames: h.StaleTotal, Overlaps: h.Overlaps, PeakConnectsPerSecond: h.PeakOpens,
 		Accepted: v.accepted, Refused: v.refused, Lost: v.lost, Unfinished: v.unfinished, Duplicates: v.duplicates,
-		Copies: v.copies, Resends: v.resends, OutOfOrder: v.outOfOrder,
+		Copies: v.copies, Resends: v.resends, OutOfOrder: v.outOfOrder, Overtaken: v.overtaken,
 		Incoming: v.incoming, LostIncoming: v.lostIncoming, TwiceIncoming: v.twiceIncoming,
 	}
 	if n := len(h.Back); n > 0 {
@@ -136,13 +137,13 @@ func (r *result) markdown(out io.Writer) error {
 		}
 	}
 	text.WriteString("\n| fault | back: first, last (ms) | gap p50, p99, most (ms) | sockets closed | accepted (refused) | lost | unfinished | " +
-		"duplicates (copies, resends) | out of order | incoming lost, twice | stale frames, most of one | broken |\n" +
+		"duplicates (copies, resends) | out of order (retries) | incoming lost, twice | stale frames, most of one | broken |\n" +
 		"|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for i := range r.Chaos {
 		f := &r.Chaos[i]
-		fmt.Fprintf(text, "| %s | %.0f, %.0f (%d) | %.0f, %.0f, %.0f | %d | %d (%d) | %d | %d | %d (%d, %d) | %d | %d, %d of %d | %d, %d | %s |\n",
+		fmt.Fprintf(text, "| %s | %.0f, %.0f (%d) | %.0f, %.0f, %.0f | %d | %d (%d) | %d | %d | %d (%d, %d) | %d (%d) | %d, %d of %d | %d, %d | %s |\n",
 			f.Scenario, f.FirstBackMs, f.LastBackMs, f.Back, f.GapP50Ms, f.GapP99Ms, f.GapMaxMs, f.Closed, f.Accepted, f.Refused,
-			f.Lost, f.Unfinished, f.Duplicates, f.Copies, f.Resends, f.OutOfOrder, f.LostIncoming, f.TwiceIncoming, f.Incoming,
+			f.Lost, f.Unfinished, f.Duplicates, f.Copies, f.Resends, f.OutOfOrder, f.Overtaken, f.LostIncoming, f.TwiceIncoming, f.Incoming,
 			f.StaleFrames, f.StaleFramesMost, orNothing(f.Broken))
 	}
 	m := r.Machine

@@ -84,6 +84,7 @@ type verdict struct {
 	duplicates        int // arrived under two ids: a phone shows both
 	resends           int
 	outOfOrder        int
+	overtaken         int // the same of messages that were tried more than once, which may be overtaken
 	incoming          int
 	lostIncoming      int // not in the company's history
 	twiceIncoming     int // there twice, or told twice
@@ -110,7 +111,13 @@ func (f *fleet) judge(ctx context.Context, t *traffic, j *journal) (v verdict, e
 	if err := j.catchUp(ctx); err != nil {
 		return v, err
 	}
-	v.outOfOrder = outOfOrder(t.sent, j.firstFrame)
+	retried, err := f.rig.Retried(ctx, t.began)
+	if err != nil {
+		return v, err
+	}
+	first := slices.DeleteFunc(slices.Clone(t.sent), func(s load.Sent) bool { return retried[s.ID] })
+	v.outOfOrder = outOfOrder(first, j.firstFrame)
+	v.overtaken = outOfOrder(t.sent, j.firstFrame) - v.outOfOrder
 	return v, nil
 }
 

@@ -119,11 +119,8 @@ func (k *Keeper) shedOne(ctx context.Context, survey lease.Survey, share, asked 
 	if next == nil || next.Shards >= share {
 		return
 	}
-	for _, h := range k.movable() {
-		if k.aim(ctx, h, next) {
-			k.logger.InfoContext(ctx, "shard is more than the host's share", "shard", h.lease.Shard, "to", next.ID)
-		}
-		return
+	if candidates := k.movable(); len(candidates) > 0 && k.aim(ctx, candidates[0], next) {
+		k.logger.InfoContext(ctx, "shard is more than the host's share", "shard", candidates[0].lease.Shard, "to", next.ID)
 	}
 }
 

@@ -35,9 +35,9 @@ func bePatient(device *store.Device) {
 func (p patient) GetBufferedEvent(ctx context.Context, ciphertextHash [32]byte) (event *store.BufferedEvent, err error) {
 	err = patiently(ctx, func() error {
 		event, err = p.EventBuffer.GetBufferedEvent(ctx, ciphertextHash)
-		return err
+		return err //nolint:wrapcheck // whatsmeow looks at what kind it is
 	})
-	return event, err
+	return event, err //nolint:wrapcheck // the same
 }
 
 // DoDecryptionTxn decrypts anew until the result is stored.

@@ -45,8 +45,8 @@ func (f *flaky) DoDecryptionTxn(ctx context.Context, decrypt func(context.Contex
 	return f.fails()
 }
 
-// away is what devicestore returns when the database is to blame.
-var away = fmt.Errorf("postpone: %w", context.Canceled)
+// errAway is what devicestore returns when the database is to blame.
+var errAway = fmt.Errorf("postpone: %w", context.Canceled)
 
 func TestAMessageWaitsForTheDatabase(t *testing.T) {
 	t.Parallel()
@@ -54,7 +54,7 @@ func TestAMessageWaitsForTheDatabase(t *testing.T) {
 		device := &store.Device{}
 		bePatient(device) // there is nothing yet
 		require.Nil(t, device.EventBuffer)
-		f := &flaky{back: time.Now().Add(30 * time.Second), err: away}
+		f := &flaky{back: time.Now().Add(30 * time.Second), err: errAway}
 		device.EventBuffer = f
 		bePatient(device)
 		bePatient(device)
@@ -85,9 +85,9 @@ func TestPatienceHasItsLimits(t *testing.T) {
 		took time.Duration
 	}{
 		"a message that is bad":  {err: bad, life: time.Hour},
-		"a lease that is lost":   {err: fmt.Errorf("%w: %w", away, fleet.ErrFenced), life: time.Hour},
-		"a socket that ends":     {err: away, life: 10 * time.Second, took: 10 * time.Second},
-		"a database that is off": {err: away, life: time.Hour, took: maxPatience},
+		"a lease that is lost":   {err: fmt.Errorf("%w: %w", errAway, fleet.ErrFenced), life: time.Hour},
+		"a socket that ends":     {err: errAway, life: 10 * time.Second, took: 10 * time.Second},
+		"a database that is off": {err: errAway, life: time.Hour, took: maxPatience},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

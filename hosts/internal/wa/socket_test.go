@@ -15,6 +15,7 @@ import (
 
 	"wafleet/hosts/internal/actor"
 	"wafleet/infra/wasim"
+	"wafleet/shared/message"
 	fleet "wafleet/shared/store"
 )
 
@@ -97,6 +98,18 @@ func gated(t *testing.T) (*line, *valve) {
 	return l, v
 }
 
+// texting sends a text in the background.
+func (l *line) texting(t *testing.T, id, to, text string) <-chan error {
+	t.Helper()
+	wire, err := shared.Build(message.Content{Kind: message.Text, Text: text})
+	require.NoError(t, err)
+	sent := make(chan error, 1)
+	go func() {
+		sent <- l.Send(context.WithoutCancel(t.Context()), actor.Outgoing{ID: id, Phone: to, Wire: wire})
+	}()
+	return sent
+}
+
 // sockets counts how often a number's companions have opened one.
 func sockets(number string) (n int) {
 	for _, row := range whatsapp.Journal(0, 0) {
@@ -115,8 +128,7 @@ func TestWritesWaitWhileTheLeaseIsInDoubt(t *testing.T) {
 	require.NoError(t, l.text(t, "3EB0AB01", anna, "before"))
 	opened := sockets(l.number)
 	open := v.shut()
-	sent := make(chan error, 1)
-	go func() { sent <- l.text(t, "3EB0AB02", anna, "in doubt") }()
+	sent := l.texting(t, "3EB0AB02", anna, "in doubt")
 	v.awaitWaiting(t)
 	_, err := whatsapp.SendText(t.Context(), anna, l.number, "and you?")
 	require.NoError(t, err)
@@ -135,8 +147,7 @@ func TestADeniedLeaseClosesTheSocket(t *testing.T) {
 	anna := newPhone(t)
 	require.NoError(t, l.text(t, "3EB0AC01", anna, "before"))
 	v.shut()
-	sent := make(chan error, 1)
-	go func() { sent <- l.text(t, "3EB0AC02", anna, "never") }()
+	sent := l.texting(t, "3EB0AC02", anna, "never")
 	v.awaitWaiting(t)
 	v.deny()
 	require.Error(t, <-sent)
@@ -179,8 +190,7 @@ func TestCloseInDoubt(t *testing.T) {
 	t.Parallel()
 	l, v := gated(t)
 	defer v.shut()()
-	sent := make(chan error, 1)
-	go func() { sent <- l.text(t, "3EB0AD01", newNumber(), "never") }()
+	sent := l.texting(t, "3EB0AD01", newNumber(), "never")
 	v.awaitWaiting(t)
 	start := time.Now()
 	l.Close()

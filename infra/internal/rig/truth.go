@@ -76,3 +76,21 @@ func (r *Rig) Untold(ctx context.Context) (count int, err error) {
 	}
 	return count, nil
 }
+
+// Retried is which of the messages were claimed more than once: whatever held them up, others may have gone before them.
+func (r *Rig) Retried(ctx context.Context, since time.Time) (map[string]bool, error) {
+	rows, err := r.pool.Query(ctx, `SELECT message_id FROM messages WHERE direction = 'outgoing' AND created_at >= $1 AND attempt > 1`, since)
+	if err != nil {
+		return nil, fmt.Errorf("read retried messages: %w", err)
+	}
+	retried := make(map[string]bool)
+	var id string
+	_, err = pgx.ForEachRow(rows, []any{&id}, func() error {
+		retried[id] = true
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read retried messages: %w", err)
+	}
+	return retried, nil
+}
