@@ -13,7 +13,9 @@ import (
 	"wafleet/infra/wasim"
 	"wafleet/shared/company"
 	"wafleet/shared/message"
+	"wafleet/shared/rpc"
 	"wafleet/shared/session"
+	"wafleet/shared/store/db"
 )
 
 // journal returns the rows of a number's connections, oldest first.
@@ -138,8 +140,65 @@ func TestTwoHostsShareTheCompanies(t *testing.T) {
 		c.awaitStatus(t, ids[len(companies)+i], message.Delivered)
 		c.awaitState(t, session.Connected)
 		require.Zero(t, thrownOut(c.number), c.id)
+		require.Less(t, longestGap(c.number), 3*time.Second, "a drain hands over, it does not wait for leases")
 	}
 	deliveredOnce(t, anna, ids)
+}
+
+// longestGap is the longest time that a number's companion was without a socket, the one after its pairing included.
+func longestGap(number string) (longest time.Duration) {
+	var down int64
+	for _, row := range journal(number) {
+		switch {
+		case row.Tag == "close":
+			down = row.T
+		case row.Tag == "success" && down != 0:
+			longest = max(longest, time.Duration(row.T-down)*time.Millisecond)
+			down = 0
+		}
+	}
+	return longest
+}
+
+// An unfinished pairing is not moved for balance: somebody is looking at its code.
+func TestACompanyThatPairsStays(t *testing.T) {
+	t.Parallel()
+	in := newInstallation(t)
+	in.host(t)
+	in.shares(t, shards)
+	var shown []rpc.QR
+	board := rpc.NewBoard(in.redis)
+	var companies []*tenant
+	onShard := make(map[int]bool)
+	for i := 0; len(onShard) < shards; i++ { // one company on every shard
+		id := fmt.Sprintf("salon-%d", i)
+		if n := company.Shard(id, shards); !onShard[n] {
+			onShard[n] = true
+			c := in.company(t, id)
+			companies = append(companies, c)
+			c.want(t, db.SetDesiredParams{DesiredState: string(session.DesiredRunning)})
+			require.Eventually(t, func() bool {
+				qr, err := board.QR(t.Context(), id)
+				if err == nil {
+					shown = append(shown, qr)
+				}
+				return err == nil
+			}, await, 10*time.Millisecond)
+		}
+	}
+	second := in.host(t)
+	_, err := whatsapp.Scan(t.Context(), companies[0].number, shown[0].Code)
+	require.NoError(t, err, "the first code is still good")
+	companies[0].awaitState(t, session.Connected)
+	in.shares(t, 1, shards-1) // the one that has paired is free to go
+	for i, c := range companies[1:] {
+		_, err := whatsapp.Scan(t.Context(), c.number, shown[i+1].Code)
+		require.NoError(t, err, c.id)
+		c.awaitState(t, session.Connected)
+	}
+	in.shares(t, shards/2, shards/2)
+	require.NoError(t, second.Stop(t.Context()))
+	in.shares(t, shards)
 }
 
 // A host that has lost a lease lets its companies go; whoever wins the lease takes them up, with what was sent meanwhile.
