@@ -50,6 +50,7 @@ type API struct {
 	redis   redis.UniversalClient
 	board   *rpc.Board
 	limiter *ratelimit.Limiter
+	codes   *ratelimit.Pairing
 	keys    *auth.Authenticator
 	ids     message.IDs
 	shards  int
@@ -69,7 +70,8 @@ var _ contract.StrictServerInterface = (*API)(nil)
 func New(d Deps) *API {
 	a := &API{
 		store: d.Store, queries: d.Store.Queries(), vault: d.Vault, queue: d.Queue, redis: d.Redis,
-		board: rpc.NewBoard(d.Redis), limiter: ratelimit.New(d.Redis, d.Logger), keys: auth.New(d.Store.Pool()),
+		board: rpc.NewBoard(d.Redis), limiter: ratelimit.New(d.Redis, d.Logger),
+		codes: ratelimit.NewPairing(d.Redis, d.Logger), keys: auth.New(d.Store.Pool()),
 		ids: message.NewIDs(d.Installation.IDSecret), shards: d.Installation.Shards,
 		targets: webhook.NewTargets(d.Config.Mode.Dev(), d.Config.AllowLoopbackTargets),
 		config:  d.Config, logger: d.Logger, started: time.Now(),

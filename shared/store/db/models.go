@@ -249,4 +249,8 @@ type WhatsappSession struct {
 	ConnectedAt        *time.Time
 	QrAttempts         int
 	Reconnects         int64
+	// the latest generation that asked for a new socket even where one is online
+	RestartGeneration int64
+	// the owner unlinks the device, destroys its keys and makes the session new, before anything asked for later
+	DeleteAfterLogout bool
 }

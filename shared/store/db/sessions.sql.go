@@ -43,6 +43,47 @@ func (q *Queries) CountSessions(ctx context.Context, db DBTX, companyID *string)
 	return items, nil
 }
 
+const deleteSession = `-- name: DeleteSession :one
+UPDATE whatsapp_sessions SET
+    desired_state = 'logged_out',
+    desired_generation = desired_generation + 1,
+    delete_after_logout = true,
+    pairing_phone = NULL,
+    updated_at = now()
+WHERE company_id = $1
+RETURNING id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects, restart_generation, delete_after_logout
+`
+
+// Declares that the session should be as new: unlinked, without keys. Whatever is asked for later comes after it.
+func (q *Queries) DeleteSession(ctx context.Context, db DBTX, companyID string) (WhatsappSession, error) {
+	row := db.QueryRow(ctx, deleteSession, companyID)
+	var i WhatsappSession
+	err := row.Scan(
+		&i.ID,
+		&i.CompanyID,
+		&i.Status,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.State,
+		&i.Reason,
+		&i.UserAction,
+		&i.DesiredState,
+		&i.DesiredGeneration,
+		&i.ObservedGeneration,
+		&i.PairingMethod,
+		&i.PairingPhone,
+		&i.JID,
+		&i.LID,
+		&i.PushName,
+		&i.ConnectedAt,
+		&i.QrAttempts,
+		&i.Reconnects,
+		&i.RestartGeneration,
+		&i.DeleteAfterLogout,
+	)
+	return i, err
+}
+
 const findCompanyByNumber = `-- name: FindCompanyByNumber :one
 SELECT company_id FROM whatsapp_sessions
 WHERE split_part(split_part(jid, '@', 1), ':', 1) = $1::text
@@ -56,7 +97,7 @@ func (q *Queries) FindCompanyByNumber(ctx context.Context, db DBTX, phone string
 }
 
 const getSession = `-- name: GetSession :one
-SELECT id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects FROM whatsapp_sessions WHERE company_id = $1
+SELECT id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects, restart_generation, delete_after_logout FROM whatsapp_sessions WHERE company_id = $1
 `
 
 func (q *Queries) GetSession(ctx context.Context, db DBTX, companyID string) (WhatsappSession, error) {
@@ -82,6 +123,8 @@ func (q *Queries) GetSession(ctx context.Context, db DBTX, companyID string) (Wh
 		&i.ConnectedAt,
 		&i.QrAttempts,
 		&i.Reconnects,
+		&i.RestartGeneration,
+		&i.DeleteAfterLogout,
 	)
 	return i, err
 }
@@ -195,6 +238,46 @@ func (q *Queries) ObserveGeneration(ctx context.Context, db DBTX, arg ObserveGen
 	return result.RowsAffected(), nil
 }
 
+const restartSession = `-- name: RestartSession :one
+UPDATE whatsapp_sessions SET
+    desired_state = 'running',
+    desired_generation = desired_generation + 1,
+    restart_generation = desired_generation + 1,
+    updated_at = now()
+WHERE company_id = $1
+RETURNING id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects, restart_generation, delete_after_logout
+`
+
+// Declares that the session should run on a new socket, even where one is online.
+func (q *Queries) RestartSession(ctx context.Context, db DBTX, companyID string) (WhatsappSession, error) {
+	row := db.QueryRow(ctx, restartSession, companyID)
+	var i WhatsappSession
+	err := row.Scan(
+		&i.ID,
+		&i.CompanyID,
+		&i.Status,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.State,
+		&i.Reason,
+		&i.UserAction,
+		&i.DesiredState,
+		&i.DesiredGeneration,
+		&i.ObservedGeneration,
+		&i.PairingMethod,
+		&i.PairingPhone,
+		&i.JID,
+		&i.LID,
+		&i.PushName,
+		&i.ConnectedAt,
+		&i.QrAttempts,
+		&i.Reconnects,
+		&i.RestartGeneration,
+		&i.DeleteAfterLogout,
+	)
+	return i, err
+}
+
 const setDesired = `-- name: SetDesired :one
 UPDATE whatsapp_sessions SET
     desired_state = $1,
@@ -203,7 +286,7 @@ UPDATE whatsapp_sessions SET
     pairing_phone = coalesce($3, pairing_phone),
     updated_at = now()
 WHERE company_id = $4
-RETURNING id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects
+RETURNING id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects, restart_generation, delete_after_logout
 `
 
 type SetDesiredParams struct {
@@ -242,6 +325,8 @@ func (q *Queries) SetDesired(ctx context.Context, db DBTX, arg SetDesiredParams)
 		&i.ConnectedAt,
 		&i.QrAttempts,
 		&i.Reconnects,
+		&i.RestartGeneration,
+		&i.DeleteAfterLogout,
 	)
 	return i, err
 }

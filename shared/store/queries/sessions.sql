@@ -25,6 +25,27 @@ UPDATE whatsapp_sessions SET
 WHERE company_id = @company_id
 RETURNING *;
 
+-- name: RestartSession :one
+-- Declares that the session should run on a new socket, even where one is online.
+UPDATE whatsapp_sessions SET
+    desired_state = 'running',
+    desired_generation = desired_generation + 1,
+    restart_generation = desired_generation + 1,
+    updated_at = now()
+WHERE company_id = @company_id
+RETURNING *;
+
+-- name: DeleteSession :one
+-- Declares that the session should be as new: unlinked, without keys. Whatever is asked for later comes after it.
+UPDATE whatsapp_sessions SET
+    desired_state = 'logged_out',
+    desired_generation = desired_generation + 1,
+    delete_after_logout = true,
+    pairing_phone = NULL,
+    updated_at = now()
+WHERE company_id = @company_id
+RETURNING *;
+
 -- name: ListUnreconciled :many
 SELECT s.company_id, c.shard FROM whatsapp_sessions s JOIN companies c ON c.company_id = s.company_id
 WHERE s.observed_generation < s.desired_generation AND c.shard = ANY(@shards::integer[])
