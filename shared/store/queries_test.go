@@ -22,6 +22,7 @@ var acrossCompanies = map[string]string{
 	"UnparkDeliveries":     "the select inside is bound to a company and hands over primary keys",
 	"ListSessions":         "an admin key lists every company; the filter is optional",
 	"CountSessions":        "an admin key counts every company; the filter is optional",
+	"CountSessionsOfHost":  "health of a host: numbers only",
 	"MeasureFleet":         "health of the installation: numbers only",
 	"MeasureTraffic":       "health of the installation: numbers only",
 	"FindCompanyByNumber":  "says whose a number is, so that it is not linked twice",
