@@ -21,7 +21,9 @@ import (
 	"wafleet/shared/config"
 	"wafleet/shared/health"
 	"wafleet/shared/lease"
+	"wafleet/shared/pace"
 	"wafleet/shared/queue"
+	"wafleet/shared/ratelimit"
 	"wafleet/shared/rpc"
 	"wafleet/shared/store"
 	"wafleet/shared/vault"
@@ -42,13 +44,12 @@ type WhatsApp = wa.Config
 
 // Deps is what a host needs.
 type Deps struct {
-	Pool        *pgxpool.Pool
-	DatabaseURL string // the device store keeps a pool of its own
-	Redis       redis.UniversalClient
-	Queue       queue.Queue
-	Vault       *vault.Vault
-	Registry    prometheus.Registerer
-	Logger      *slog.Logger
+	Pool     *pgxpool.Pool
+	Redis    redis.UniversalClient
+	Queue    queue.Queue
+	Vault    *vault.Vault
+	Registry prometheus.Registerer
+	Logger   *slog.Logger
 	// Boards also get the host's health reports, beside Redis; by the name that they have in the log.
 	Boards map[string]health.Board
 }
@@ -76,6 +77,7 @@ type App struct {
 	keeper  *shard.Keeper
 	nudges  *rpc.Listener
 	reports *reports
+	janitor *janitor
 	routing sync.WaitGroup
 	cancel  context.CancelFunc
 	stops   []stop // what Start started, in order
@@ -90,30 +92,31 @@ type stop struct {
 // New wires a host. Nothing runs and nothing is dialled before Start.
 func New(ctx context.Context, deps Deps, cfg Config) (*App, error) {
 	deps.Logger = deps.Logger.With("host_id", cfg.HostID)
-	devices, err := devicestore.Open(ctx, deps.DatabaseURL, devicestore.Config{}, deps.Logger)
-	if err != nil {
-		return nil, fmt.Errorf("open device store: %w", err)
-	}
+	cfg.WhatsApp.HealthInterval = cfg.Sessions.HealthInterval.Duration()
+	devices := devicestore.Open(deps.Pool, deps.Vault, deps.Logger)
 	dialer, err := wa.NewDialer(devices, cfg.WhatsApp, deps.Logger)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("prepare connections: %w", err), devices.Close())
+		return nil, fmt.Errorf("prepare connections: %w", err)
 	}
 	a := &App{deps: deps, cfg: cfg, devices: devices, dialer: dialer}
 	durable := store.New(deps.Pool, deps.Vault)
 	a.fleet = actor.NewFleet(actor.Deps{
 		Store: durable, Vault: deps.Vault, Dialer: dialer, Board: rpc.NewBoard(deps.Redis),
 		Registry: deps.Registry, Logger: deps.Logger, Announce: a.announce, ShowQR: cfg.ShowQR,
+		Pace:   pace.New(deps.Redis, paceConfig(cfg.Sessions), deps.Logger),
+		Budget: ratelimit.NewPairing(deps.Redis, deps.Logger),
 	}, actorConfig(cfg.Sessions))
+	a.janitor = newJanitor(a.fleet.Logins)
 	a.ingest = ingest.New(ingest.Deps{
 		Queue: deps.Queue, Store: durable, Vault: deps.Vault, HostID: cfg.HostID, Kick: a.fleet.Kick,
 		Announce: a.announce, Registry: deps.Registry, Logger: deps.Logger,
 	})
 	leases, err := lease.New(deps.Pool, lease.Config{HostID: cfg.HostID, Version: cfg.Version})
 	if err != nil {
-		return nil, errors.Join(err, devices.Close())
+		return nil, err
 	}
 	if a.keeper, err = shard.New(leases, shard.Config{}, deps.Logger); err != nil {
-		return nil, errors.Join(err, devices.Close())
+		return nil, err
 	}
 	a.nudges = rpc.NewListener(deps.Redis, deps.Logger, func(companyID string) {
 		a.fleet.Reconcile(context.WithoutCancel(ctx), companyID)
@@ -124,7 +127,6 @@ func New(ctx context.Context, deps Deps, cfg Config) (*App, error) {
 
 // Start begins to take shards. It returns an error, with everything stopped again, when the host cannot work.
 func (a *App) Start(ctx context.Context) error {
-	a.onStop("device store", func(context.Context) error { return a.devices.Close() })
 	if a.cfg.Live {
 		version, err := a.dialer.UseLatestVersion(ctx)
 		if err != nil {
@@ -139,6 +141,7 @@ func (a *App) Start(ctx context.Context) error {
 		start func(ctx context.Context) error
 		stop  func(ctx context.Context) error
 	}{
+		{"janitor", a.janitor.Start, a.janitor.Stop},
 		{"fleet", a.fleet.Start, a.fleet.Stop},
 		{"nudges", a.nudges.Start, a.nudges.Stop},
 		{"leases", a.keeper.Start, a.keeper.Stop},
@@ -217,6 +220,9 @@ func (a *App) onLease(ctx context.Context, event shard.Event) {
 // open starts to work for a shard, repeating until its companies could be read: without Postgres there is
 // nothing else to do.
 func (a *App) open(ctx context.Context, fence store.Fence) {
+	if err := a.devices.Preload(ctx, fence); err != nil {
+		a.deps.Logger.WarnContext(ctx, "devices are read one by one", "shard", fence.Shard, "error", err)
+	}
 	for ctx.Err() == nil {
 		err := a.fleet.OpenShard(ctx, fence)
 		if err == nil {
@@ -258,9 +264,13 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
+func paceConfig(s config.Sessions) pace.Config {
+	return pace.Config{Address: s.EgressAddress, Start: s.ConnectRate, Most: s.ConnectRateMax}
+}
+
 func actorConfig(s config.Sessions) actor.Config {
 	return actor.Config{
-		ReconnectDelay: s.ReconnectDelay.Duration(), MaxReconnects: s.MaxReconnects, ConnectsPerSec: s.ConnectRate,
+		ReconnectDelay: s.ReconnectDelay.Duration(), MaxReconnects: s.MaxReconnects,
 		MaxQRAttempts: s.MaxQRAttempts, QRFirstTTL: s.QRTTL.Duration(), QRNextTTL: 20 * time.Second,
 		PairingCodeTTL: s.PairingCodeTTL.Duration(), PollInterval: pollInterval,
 	}

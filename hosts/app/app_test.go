@@ -170,6 +170,6 @@ func TestANumberServesOneCompany(t *testing.T) {
 	}, await, 10*time.Millisecond)
 	_, _ = whatsapp.Scan(t.Context(), second.number, qr.Code) // the phone learns of it or not; the session must
 	row := second.awaitState(t, session.Failed)
-	require.Equal(t, "pairing_failed", row.Reason)
+	require.Equal(t, "number_taken", row.Reason)
 	first.awaitState(t, session.Connected)
 }

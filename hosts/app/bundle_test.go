@@ -76,10 +76,10 @@ func newInstallation(t *testing.T) *installation {
 func (in *installation) host(t *testing.T) *app.App {
 	t.Helper()
 	root := whatsapp.NoiseRoot()
-	sessions, err := config.Load[config.Sessions]([]string{"RECONNECT_DELAY=50", "CONNECT_RATE=0"})
+	sessions, err := config.Load[config.Sessions]([]string{"RECONNECT_DELAY=50", "CONNECT_RATE=0", "HEALTH_CHECK_INTERVAL=2s"})
 	require.NoError(t, err)
 	h, err := app.New(t.Context(), app.Deps{
-		Pool: in.store.Pool(), DatabaseURL: in.url, Redis: in.redis, Queue: in.queue, Vault: in.vault,
+		Pool: in.store.Pool(), Redis: in.redis, Queue: in.queue, Vault: in.vault,
 		Registry: prometheus.NewRegistry(), Logger: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	}, app.Config{
 		HostID: "host-" + uuid.NewString()[:8], Sessions: sessions,

@@ -207,3 +207,28 @@ func TestAPostgresOutage(t *testing.T) {
 	last := c.send(t, anna, "after")
 	c.awaitStatus(t, last, message.Delivered)
 }
+
+// A socket that is open but dead is found by pings, and replaced: at the latest 25 s after the interval between two of
+// them, so within the minute that is promised at the default of 30 s.
+func TestADeafSocketIsReplaced(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes as long as two pings may")
+	}
+	const interval, opinions = 2 * time.Second, 25 * time.Second
+	in := newInstallation(t)
+	in.host(t)
+	c := in.company(t, "salon")
+	c.pair(t)
+	start := time.Now()
+	_, err := whatsapp.AddFault(t.Context(), wasim.Fault{Kind: wasim.Deaf, Phone: c.number})
+	require.NoError(t, err)
+	var found time.Duration
+	require.Eventually(t, func() bool {
+		row, err := c.store.Queries().GetSession(t.Context(), c.store.Pool(), c.id)
+		found = time.Since(start)
+		return err == nil && row.Reconnects > 0
+	}, interval+opinions+await, 20*time.Millisecond)
+	require.Less(t, found, interval+opinions+5*time.Second, "with some time for a busy machine")
+	c.awaitState(t, session.Connected)
+}

@@ -20,11 +20,6 @@ import (
 // poolSize is how many connections this process may open, those of its host's device store aside. Postgres takes 100.
 const poolSize = 20
 
-// timeouts of the role in our own Postgres. A transaction that stands still ends before a lease does: a paused host must
-// not block its successor.
-const timeouts = `ALTER ROLE CURRENT_USER SET idle_in_transaction_session_timeout = '3s';
-ALTER ROLE CURRENT_USER SET statement_timeout = '30s'`
-
 // startDatabase runs Postgres unless one was given, and brings it to this build's schema.
 func (s *System) startDatabase(ctx context.Context) error {
 	own := s.settings.DatabaseURL == ""
@@ -80,12 +75,6 @@ func (s *System) openPool(ctx context.Context) error {
 		return fmt.Errorf("open database pool: %w", err)
 	}
 	s.stack.push("database pool", func(ctx context.Context) error { return closePool(ctx, pool) })
-	if s.settings.DatabaseURL == "" {
-		if _, err := pool.Exec(ctx, timeouts); err != nil {
-			return fmt.Errorf("set the role's timeouts: %w", err)
-		}
-		pool.Reset() // the connections that are open already do not have them
-	}
 	s.pool = pool
 	return nil
 }

@@ -33,7 +33,7 @@ func (s *System) startHost(ctx context.Context) error {
 	}
 	host.WhatsApp.Endpoint, host.WhatsApp.RootCA, host.WhatsApp.NoiseRoot = s.peer.Endpoint, s.peer.rootCA, root
 	app, err := hosts.New(ctx, hosts.Deps{
-		Pool: s.pool, DatabaseURL: s.databaseURL, Redis: s.redis, Queue: s.queue, Vault: s.vault,
+		Pool: s.pool, Redis: s.redis, Queue: s.queue, Vault: s.vault,
 		Registry: s.metrics, Logger: s.log.With("part", "host"),
 	}, host)
 	if err != nil {

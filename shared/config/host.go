@@ -4,13 +4,17 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
+	"time"
 )
 
 // Sessions is how a connection host treats its sessions. The defaults are the predecessor's where it had the setting.
 type Sessions struct {
 	ReconnectDelay Span    `env:"RECONNECT_DELAY"        envDefault:"5000"  desc:"base of the growing, random delay between reconnects (ms)"`
 	MaxReconnects  int     `env:"MAX_RECONNECT_ATTEMPTS" envDefault:"10"    desc:"failures in a row after which a session gives up; it is probed every hour from then on"`
-	ConnectRate    float64 `env:"CONNECT_RATE"           envDefault:"5"     desc:"connects a second of a host; 0 is no limit"`
+	HealthInterval Span    `env:"HEALTH_CHECK_INTERVAL"  envDefault:"30000" desc:"the most between two pings of a connection; one that is dead is found 25 s after that at the latest (ms)"`
+	EgressAddress  string  `env:"EGRESS_ADDRESS"         envDefault:"default" desc:"name of the address that WhatsApp sees; hosts behind the same one share its connect rate"`
+	ConnectRate    float64 `env:"CONNECT_RATE"           envDefault:"5"     desc:"connects a second of an egress address to begin with; 0 is no limit"`
+	ConnectRateMax float64 `env:"CONNECT_RATE_MAX"       envDefault:"20"    desc:"connects a second of an egress address that are reached step by step while connects succeed"`
 	MaxQRAttempts  int     `env:"MAX_QR_ATTEMPTS"        envDefault:"3"     desc:"QR codes shown before a pairing code is used instead, or the pairing fails"`
 	QRTTL          Span    `env:"QR_CODE_TTL"            envDefault:"60000" desc:"how long the first QR code of a pairing is shown (ms)"`
 	PairingCodeTTL Span    `env:"PAIRING_CODE_TTL"       envDefault:"60000" desc:"how long a pairing code is valid (ms)"`
@@ -59,8 +63,17 @@ func (h *Host) Validate() error {
 	return errors.Join(append(errs, h.Sessions.Validate())...)
 }
 
+// minHealthInterval keeps ten thousand connections from pinging all the time.
+const minHealthInterval = time.Second
+
 // Validate checks the settings.
 func (s *Sessions) Validate() error {
+	if s.HealthInterval.Duration() < minHealthInterval {
+		return errors.New("HEALTH_CHECK_INTERVAL must be at least 1 s")
+	}
+	if s.EgressAddress == "" || s.ConnectRateMax < 0 {
+		return errors.New("EGRESS_ADDRESS must have a name, CONNECT_RATE_MAX must be at least 0")
+	}
 	if s.MaxReconnects < 1 || s.MaxQRAttempts < 1 || s.ConnectRate < 0 {
 		return errors.New("MAX_RECONNECT_ATTEMPTS and MAX_QR_ATTEMPTS must be at least 1, CONNECT_RATE at least 0")
 	}

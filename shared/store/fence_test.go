@@ -32,7 +32,7 @@ var fencedCalls = map[string]func(ctx context.Context, f *fixture, fence store.F
 	},
 	"Advance": func(ctx context.Context, f *fixture, fence store.Fence) error {
 		next := attempt("queued")
-		_, _, err := f.Advance(ctx, fence, store.Move{CompanyID: company, MessageID: "sending", To: message.Sent}, &next)
+		_, _, err := f.Advance(ctx, fence, store.Move{CompanyID: company, MessageID: "sending", To: message.Sent}, store.Subject{}, &next)
 		return err
 	},
 	"DoubtStale": func(ctx context.Context, f *fixture, fence store.Fence) error {
@@ -68,10 +68,44 @@ var fencedStatements = map[string]func(ctx context.Context, f *fixture, fence st
 			CompanyID: company, MessageID: "queued", Wire: []byte("w"), Shard: fence.Shard, Term: fence.Term,
 		})
 	},
+	"AdvanceMessage": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
+		row, err := f.Queries().AdvanceMessage(ctx, f.pool, db.AdvanceMessageParams{
+			CompanyID: company, MessageID: "sending", FromStates: []string{"sending"}, Status: "sent", NextID: "queued", NextWire: []byte("w"),
+			EventType: "test", EventData: []byte("sealed"), Shard: fence.Shard, Term: fence.Term,
+		})
+		require.Equal(f.t, row.Held, row.Begun)
+		require.Equal(f.t, row.Held, row.Moved)
+		if row.Moved {
+			return 1, err
+		}
+		return 0, err
+	},
+	"ReceiveMessage": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
+		row, err := f.Queries().ReceiveMessage(ctx, f.pool, db.ReceiveMessageParams{
+			CompanyID: company, MessageID: "in_1", Kind: "text", Chat: "chat", EventType: "test", EventData: []byte("sealed"),
+			Shard: fence.Shard, Term: fence.Term,
+		})
+		require.Equal(f.t, row.Held, row.Fresh)
+		if row.Fresh {
+			return 1, err
+		}
+		return 0, err
+	},
 	"ResumeSending": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
 		return f.Queries().ResumeSending(ctx, f.pool, db.ResumeSendingParams{
 			CompanyID: company, MessageID: "unconfirmed", Shard: fence.Shard, Term: fence.Term,
 		})
+	},
+	"SetSessionState": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
+		row, err := f.Queries().SetSessionState(ctx, f.pool, db.SetSessionStateParams{
+			CompanyID: company, State: "stopped", UserAction: "none", EventType: "test", EventData: []byte("sealed"),
+			Shard: fence.Shard, Term: fence.Term,
+		})
+		require.Equal(f.t, row.Held, row.Changed)
+		if row.Changed {
+			return 1, err
+		}
+		return 0, err
 	},
 	"ObserveGeneration": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
 		return f.Queries().ObserveGeneration(ctx, f.pool, db.ObserveGenerationParams{

@@ -23,6 +23,8 @@ type Arrival struct {
 	Content     message.Content
 	Event       message.Incoming
 	SentAt      time.Time
+	GreetTo     string // the number that a greeting would go to; empty: none may be sent
+	Greeted     func() // called when a greeting waits in the outbox; may be nil
 }
 
 // IncomingID is the message id of an arrival.
@@ -40,27 +42,46 @@ func (s *Store) Receive(ctx context.Context, fence Fence, a Arrival) (fresh bool
 	if err != nil {
 		return false, nil, fmt.Errorf("seal incoming: %w", err)
 	}
-	err = s.FencedTx(ctx, fence, func(tx pgx.Tx) error {
-		rows, err := s.queries.InsertIncoming(ctx, tx, db.InsertIncomingParams{
-			CompanyID: a.CompanyID, MessageID: messageID, Phone: a.Phone, Shard: fence.Shard, Kind: string(a.Content.Kind),
-			Chat: a.Chat, Body: body, WaMessageID: &a.WAMessageID, Sender: &a.Sender, SenderName: &a.SenderName,
-			CreatedAt: a.SentAt, HostID: fence.HostID,
-		})
-		if err != nil {
-			return fmt.Errorf("insert incoming: %w", err)
+	params := db.ReceiveMessageParams{
+		Shard: fence.Shard, Term: fence.Term, HostID: fence.HostID,
+		CompanyID: a.CompanyID, MessageID: messageID, Phone: a.Phone, Kind: string(a.Content.Kind),
+		Chat: a.Chat, Body: body, WaMessageID: a.WAMessageID, Sender: a.Sender, SenderName: a.SenderName,
+		CreatedAt: a.SentAt, EventType: message.Received.EventType(),
+	}
+	if params.EventID, params.EventData, err = s.sealEvent(ctx, Event{CompanyID: a.CompanyID, Data: a.Event, ID: a.ID}); err != nil {
+		return false, nil, err
+	}
+	if a.GreetTo == "" {
+		row, err := s.arrive(ctx, s.pool, params)
+		return row.Fresh, announced(a.CompanyID, row.At, row.Deliveries), err
+	}
+	var row db.ReceiveMessageRow
+	var greeted bool
+	err = s.InTx(ctx, func(tx pgx.Tx) error {
+		if row, err = s.arrive(ctx, tx, params); err == nil && row.Fresh {
+			greeted, err = s.greet(ctx, tx, fence, a)
 		}
-		if fresh = rows > 0; !fresh {
-			return nil
-		}
-		deliveries, err = s.AppendEvent(ctx, tx, Event{
-			CompanyID: a.CompanyID, Type: message.Received.EventType(), Data: a.Event, ID: a.ID,
-		})
 		return err
 	})
 	if err != nil {
 		return false, nil, err
 	}
-	return fresh, deliveries, nil
+	if greeted && a.Greeted != nil {
+		a.Greeted()
+	}
+	return row.Fresh, announced(a.CompanyID, row.At, row.Deliveries), nil
+}
+
+// arrive writes a message and its event.
+func (s *Store) arrive(ctx context.Context, to db.DBTX, params db.ReceiveMessageParams) (db.ReceiveMessageRow, error) {
+	row, err := s.queries.ReceiveMessage(ctx, to, params)
+	if err != nil {
+		return row, fmt.Errorf("receive message: %w", err)
+	}
+	if !row.Held {
+		return row, fmt.Errorf("receive message: %w", ErrFenced)
+	}
+	return row, nil
 }
 
 // Quarantine keeps what an inbound handler could not digest, so that it can be acked without being lost.

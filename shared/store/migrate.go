@@ -40,7 +40,8 @@ func (e *SchemaError) Error() string {
 	return fmt.Sprintf("database schema is at version %d, this build needs %d: run the migrations first", e.Have, e.Need)
 }
 
-// Migrate brings the database behind the URL to the newest embedded migration. It connects directly (not through a
+// Migrate brings the database behind the URL to the newest embedded migration, and sets what connections of its role
+// start with. It connects directly (not through a
 // transaction pooler: the lock that keeps parallel processes apart belongs to a session), and it is idempotent: of
 // several processes one migrates and the others wait for it. Each migration is its own transaction; after an error
 // the earlier ones remain and the next call goes on from there.
@@ -54,7 +55,11 @@ func Migrate(ctx context.Context, databaseURL string) error {
 	config.RuntimeParams["statement_timeout"] = "0"
 	config.RuntimeParams["lock_timeout"] = "10s"
 	db := stdlib.OpenDB(*config)
-	if err := migrate(ctx, db, migrations.FS); err != nil {
+	err = migrate(ctx, db, migrations.FS)
+	if err == nil {
+		err = setRole(ctx, db)
+	}
+	if err != nil {
 		return errors.Join(fmt.Errorf("migrate: %w", err), db.Close())
 	}
 	if err := db.Close(); err != nil {

@@ -34,6 +34,23 @@ type Attempt struct {
 	Wire                 []byte    // sealed; kept if the message has one already
 }
 
+// QueueAll makes the bodies of accepted messages durable, in one commit, and returns those that were not before. It
+// writes to the given database, see Handover.
+func (s *Store) QueueAll(ctx context.Context, to db.DBTX, sends []db.QueueMessageParams) (fresh []db.QueueMessageParams, err error) {
+	s.queries.QueueMessage(ctx, to, sends).QueryRow(func(i int, _ string, rowErr error) {
+		switch {
+		case rowErr == nil:
+			fresh = append(fresh, sends[i])
+		case !errors.Is(rowErr, pgx.ErrNoRows) && err == nil: // the first one fails the whole batch
+			err = fmt.Errorf("queue messages: %w", rowErr)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return fresh, nil
+}
+
 // Begin claims a queued message for sending and fixes what goes on the wire. ErrNotMoved: it was canceled,
 // expired or taken; ErrFenced: the lease is gone.
 func (s *Store) Begin(ctx context.Context, fence Fence, a Attempt) error {
@@ -50,44 +67,70 @@ func (s *Store) Resume(ctx context.Context, fence Fence, a Attempt) error {
 	return s.guarded(ctx, fence, rows, err, "resume sending")
 }
 
-// Move makes one step of the ladder and writes the event that tells of it.
+// Subject is what events tell of a message beside its status.
+type Subject struct {
+	Phone     string
+	Kind      string
+	ClientRef *string
+	At        time.Time // when it is told, by the database's clock
+}
+
+// Move makes one step of the ladder and writes the event that tells of it. ErrNotMoved: there is no such message, or it is
+// not in a state from which the step is allowed; ErrFenced: the lease is gone.
 func (s *Store) Move(ctx context.Context, fence Fence, m Move) ([]Delivery, error) {
-	_, deliveries, err := s.Advance(ctx, fence, m, nil)
+	row, err := s.queries.DescribeMessage(ctx, s.pool, db.DescribeMessageParams{CompanyID: m.CompanyID, MessageID: m.MessageID})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, ErrNotMoved
+	}
+	if err != nil {
+		return nil, fmt.Errorf("describe message: %w", err)
+	}
+	_, deliveries, err := s.Advance(ctx, fence, m, Subject(row), nil)
 	return deliveries, err
 }
 
-// Advance is Move and, in the same transaction, Begin of the next message: one commit for each message of
-// a busy outbox. Begun is false when the next message was canceled, expired or taken; the move holds all the same.
-func (s *Store) Advance(ctx context.Context, fence Fence, m Move, next *Attempt) (begun bool, deliveries []Delivery, err error) {
-	if err := s.openKey(ctx, m.CompanyID); err != nil {
-		return false, nil, err
+// Advance is Move of a message whose subject is known and, in the same statement, Begin of the next one: one commit for
+// each message of a busy outbox. Each may come about without the other: begun is false when the next message was
+// canceled, expired or taken, and ErrNotMoved says nothing about it.
+func (s *Store) Advance(ctx context.Context, fence Fence, m Move, about Subject, next *Attempt) (begun bool, deliveries []Delivery, err error) {
+	params := db.AdvanceMessageParams{
+		Shard: fence.Shard, Term: fence.Term, HostID: fence.HostID, CompanyID: m.CompanyID, MessageID: m.MessageID,
+		Status: string(m.To), FromStates: words(m.sources()), Reason: m.Reason, Delay: m.Delay.Seconds(), EventType: m.To.EventType(),
 	}
-	err = s.FencedTx(ctx, fence, func(tx pgx.Tx) error {
-		if next != nil {
-			rows, err := s.queries.BeginSending(ctx, tx, beginParams(fence, *next))
-			if err != nil {
-				return fmt.Errorf("begin sending: %w", err)
-			}
-			begun = rows > 0
+	if next != nil {
+		params.NextID, params.Incarnation, params.NextWire = next.MessageID, next.Incarnation, next.Wire
+	}
+	if params.EventType != "" {
+		if params.EventID, params.EventData, err = s.sealEvent(ctx, Event{CompanyID: m.CompanyID, Data: progress(about, m)}); err != nil {
+			return false, nil, err
 		}
-		deliveries, err = s.MoveInTx(ctx, tx, fence.HostID, m)
-		return err
-	})
-	if err != nil {
-		return false, nil, err
 	}
-	return begun, deliveries, nil
+	row, err := s.queries.AdvanceMessage(ctx, s.pool, params)
+	switch {
+	case err != nil:
+		return false, nil, fmt.Errorf("advance message: %w", err)
+	case !row.Held:
+		return false, nil, fmt.Errorf("advance message: %w", ErrFenced)
+	case !row.Moved:
+		return row.Begun, nil, ErrNotMoved
+	}
+	return row.Begun, announced(m.CompanyID, row.At, row.Deliveries), nil
 }
 
-// MoveInTx is Move inside a transaction of the caller's. It must be the transaction's last statement.
-func (s *Store) MoveInTx(ctx context.Context, tx pgx.Tx, hostID string, m Move) ([]Delivery, error) {
+// sources are the states that the step may be made from.
+func (m Move) sources() []message.Status {
 	from := m.To.Sources()
 	if m.From != nil {
 		from = slices.DeleteFunc(from, func(s message.Status) bool { return !slices.Contains(m.From, s) })
 	}
+	return from
+}
+
+// MoveInTx is Move inside a transaction of the caller's. It must be the transaction's last statement.
+func (s *Store) MoveInTx(ctx context.Context, tx pgx.Tx, hostID string, m Move) ([]Delivery, error) {
 	row, err := s.queries.MoveMessage(ctx, tx, db.MoveMessageParams{
 		CompanyID: m.CompanyID, MessageID: m.MessageID, HostID: hostID,
-		Status: string(m.To), FromStates: words(from), Reason: m.Reason, Delay: m.Delay.Seconds(),
+		Status: string(m.To), FromStates: words(m.sources()), Reason: m.Reason, Delay: m.Delay.Seconds(),
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrNotMoved
@@ -104,7 +147,7 @@ func (s *Store) tell(ctx context.Context, tx pgx.Tx, m Move, row db.MoveMessageR
 	if eventType == "" {
 		return nil, nil
 	}
-	return s.AppendEvent(ctx, tx, Event{CompanyID: m.CompanyID, Type: eventType, Data: progress(row, m)})
+	return s.AppendEvent(ctx, tx, Event{CompanyID: m.CompanyID, Type: eventType, Data: progress(subject(row), m)})
 }
 
 // DoubtStale marks what other incarnations of a company's session were sending as unconfirmed, tells of it, and
@@ -160,13 +203,17 @@ func beginParams(fence Fence, a Attempt) db.BeginSendingParams {
 	}
 }
 
-func progress(row db.MoveMessageRow, m Move) message.Progress {
+func subject(row db.MoveMessageRow) Subject {
+	return Subject{Phone: row.Phone, Kind: row.Kind, ClientRef: row.ClientRef, At: row.At}
+}
+
+func progress(about Subject, m Move) message.Progress {
 	p := message.Progress{
-		MessageID: row.MessageID, Status: m.To, To: message.Contact{Phone: row.Phone},
-		Kind: message.Kind(row.Kind), Reason: m.Reason, Timestamp: row.At,
+		MessageID: m.MessageID, Status: m.To, To: message.Contact{Phone: about.Phone},
+		Kind: message.Kind(about.Kind), Reason: m.Reason, Timestamp: about.At,
 	}
-	if row.ClientRef != nil {
-		p.ClientRef = *row.ClientRef
+	if about.ClientRef != nil {
+		p.ClientRef = *about.ClientRef
 	}
 	return p
 }

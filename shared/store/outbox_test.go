@@ -117,6 +117,7 @@ func TestAdvance(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	sent := store.Move{CompanyID: company, To: message.Sent}
+	about := store.Subject{Phone: "79001234567", Kind: "text", At: time.Now()}
 
 	t.Run("moves one and begins the next", func(t *testing.T) {
 		t.Parallel()
@@ -124,7 +125,7 @@ func TestAdvance(t *testing.T) {
 		f.put(t, outgoing{id: "a2", status: "queued"})
 		m, next := sent, attempt("a2")
 		m.MessageID = "a1"
-		begun, _, err := f.Advance(t.Context(), f.fence, m, &next)
+		begun, _, err := f.Advance(t.Context(), f.fence, m, about, &next)
 		require.NoError(t, err)
 		require.True(t, begun)
 		require.Equal(t, message.Sent, f.status(t, "a1"))
@@ -136,30 +137,31 @@ func TestAdvance(t *testing.T) {
 		f.put(t, outgoing{id: "b2", status: "canceled"})
 		m, next := sent, attempt("b2")
 		m.MessageID = "b1"
-		begun, _, err := f.Advance(t.Context(), f.fence, m, &next)
+		begun, _, err := f.Advance(t.Context(), f.fence, m, about, &next)
 		require.NoError(t, err)
 		require.False(t, begun)
 		require.Equal(t, message.Sent, f.status(t, "b1"))
 		require.Equal(t, message.Canceled, f.status(t, "b2"))
 	})
-	t.Run("begins nothing when the move does not hold", func(t *testing.T) {
+	t.Run("begins the next although a receipt was faster", func(t *testing.T) {
 		t.Parallel()
 		f.put(t, outgoing{id: "c1", status: "delivered"})
 		f.put(t, outgoing{id: "c2", status: "queued"})
 		m, next := sent, attempt("c2")
 		m.MessageID = "c1"
-		begun, deliveries, err := f.Advance(t.Context(), f.fence, m, &next)
+		begun, deliveries, err := f.Advance(t.Context(), f.fence, m, about, &next)
 		require.ErrorIs(t, err, store.ErrNotMoved)
-		require.False(t, begun)
+		require.True(t, begun)
 		require.Empty(t, deliveries)
-		require.Equal(t, message.Queued, f.status(t, "c2"))
+		require.Equal(t, message.Delivered, f.status(t, "c1"))
+		require.Equal(t, message.Sending, f.status(t, "c2"))
 	})
 	t.Run("needs no next", func(t *testing.T) {
 		t.Parallel()
 		f.put(t, outgoing{id: "d1", status: "sending"})
 		m := sent
 		m.MessageID = "d1"
-		begun, _, err := f.Advance(t.Context(), f.fence, m, nil)
+		begun, _, err := f.Advance(t.Context(), f.fence, m, about, nil)
 		require.NoError(t, err)
 		require.False(t, begun)
 		require.Equal(t, message.Sent, f.status(t, "d1"))
@@ -208,7 +210,7 @@ func TestPeekOutbox(t *testing.T) {
 	require.InDelta(t, time.Hour.Seconds(), seconds, 60)
 }
 
-func TestQueueMessages(t *testing.T) {
+func TestQueueAll(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	for _, status := range message.Statuses() {
@@ -217,11 +219,9 @@ func TestQueueMessages(t *testing.T) {
 	f.put(t, outgoing{id: "given up", status: "failed", reason: message.ReasonNotEnqueued, bare: true})
 	f.createCompany(t, "other")
 	queue := func() (ids []string) {
-		params := db.QueueMessagesParams{HostID: "host-a"}
+		var sends []db.QueueMessageParams
 		add := func(companyID, id string) {
-			params.Companies = append(params.Companies, companyID)
-			params.MessageIds = append(params.MessageIds, id)
-			params.Bodies = append(params.Bodies, []byte("sealed "+id))
+			sends = append(sends, db.QueueMessageParams{CompanyID: companyID, MessageID: id, Body: []byte("sealed " + id), HostID: "host-a"})
 		}
 		for _, status := range message.Statuses() {
 			add(company, string(status))
@@ -230,7 +230,7 @@ func TestQueueMessages(t *testing.T) {
 		add(company, "given up")
 		add(company, "given up") // a redelivery may be in the same batch
 		add(company, "never accepted")
-		rows, err := f.Queries().QueueMessages(t.Context(), f.pool, params)
+		rows, err := f.QueueAll(t.Context(), f.pool, sends)
 		require.NoError(t, err)
 		for _, row := range rows {
 			require.Equal(t, company, row.CompanyID)

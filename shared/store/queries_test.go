@@ -17,12 +17,13 @@ var acrossCompanies = map[string]string{
 	"ListCompaniesOfShard": "the owner of a shard starts all its companies",
 	"ListDueCompanies":     "the owner of shards looks for work in all of them",
 	"ListUnreconciled":     "the owner of shards looks for changed wishes in all of them",
-	"QueueMessages":        "ingest takes sends of many companies; each row is matched by company and id",
-	"ForgetJobs":           "as QueueMessages, for deliveries",
+	"ForgetJobs":           "deliveries of many companies; each row is matched by company and id",
 	"UnparkDeliveries":     "the select inside is bound to a company and hands over primary keys",
 	"ListSessions":         "an admin key lists every company; the filter is optional",
 	"CountSessions":        "an admin key counts every company; the filter is optional",
 	"CountSessionsOfHost":  "health of a host: numbers only",
+	"CountRefusals":        "the breaker counts the companies that were logged out: numbers only",
+	"CloseBreaker":         "the breaker starts to count anew",
 	"MeasureFleet":         "health of the installation: numbers only",
 	"MeasureTraffic":       "health of the installation: numbers only",
 	"FindCompanyByNumber":  "says whose a number is, so that it is not linked twice",
@@ -41,7 +42,11 @@ var acrossCompanies = map[string]string{
 // counts here all the same.
 var tenantTables = []string{
 	"companies", "company_keys", "company_seq", "idempotent_answers", "api_keys", "whatsapp_sessions", "messages", "quarantine",
-	"events", "webhook_endpoints", "webhook_deliveries",
+	"events", "webhook_endpoints", "webhook_deliveries", "refusals", "first_contacts",
+	// hosts/internal/devicestore has the statements on these.
+	"devices", "device_sessions", "device_identities", "device_prekeys", "device_sender_keys", "device_app_state_keys",
+	"device_app_state", "device_app_state_macs", "device_contacts", "device_chat_settings", "device_message_secrets",
+	"device_privacy_tokens", "device_events", "device_lids",
 }
 
 // Every statement on a table of tenants is bound to one company, or is in the list above with a reason.
@@ -106,7 +111,7 @@ var (
 	oneOf      = `(` + strings.Join(tenantTables, "|") + `)\b`
 	tableUse   = regexp.MustCompile(`(?i)\b(from|join|update|into)\s+` + oneOf + `(?:\s+as)?(?:\s+(\w+))?`)
 	furtherUse = regexp.MustCompile(`(?i)(,)\s+` + oneOf + `(?:\s+as)?\s+(\w+)`) // of a FROM list, not of a column list
-	toCompany  = regexp.MustCompile(`company_id = @company_id\b`)
+	toCompany  = regexp.MustCompile(`company_id(?: \|\| '')? = @company_id\b`)
 )
 
 // statements reads the named statements of all query files, without comments.
@@ -153,7 +158,7 @@ func unbound(statement string) string {
 		if alias == "" || keywords.MatchString(alias) {
 			column = `(?:^|[^.\w])(?:` + table + `\.)?company_id`
 		}
-		compared := regexp.MustCompile(column + ` = [@\w]|= ` + strings.TrimPrefix(column, `(?:^|[^.\w])`) + `\b`)
+		compared := regexp.MustCompile(column + `(?: \|\| '')? = [@\w]|= ` + strings.TrimPrefix(column, `(?:^|[^.\w])`) + `\b`)
 		if !compared.MatchString(statement) {
 			return fmt.Sprintf("%s %s is not compared by company_id", table, alias)
 		}

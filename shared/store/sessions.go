@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"wafleet/shared/session"
@@ -24,7 +24,9 @@ type SessionChange struct {
 	JID, LID   *string // when newly known
 	PushName   *string
 	QRAttempts int
-	Event      string // type of the event that tells of it; empty: none
+	Event      string        // type of the event that tells of it; empty: none
+	BanFor     time.Duration // with Banned: how long from now; 0 leaves the end that is known
+	Erase      bool          // with Created: a deletion that was asked for is done
 }
 
 // sessionFact is the data of a session event.
@@ -38,36 +40,30 @@ type sessionFact struct {
 // ChangeSession records a session's state, keeps the predecessor's columns in step, and writes the event.
 // ErrFenced: the lease is gone; ErrNoCompany: the company is; ErrNumberTaken: the device is of another company's number.
 func (s *Store) ChangeSession(ctx context.Context, fence Fence, c SessionChange) (deliveries []Delivery, err error) {
-	if err := s.openKey(ctx, c.CompanyID); err != nil {
-		return nil, err
+	params := db.SetSessionStateParams{
+		Shard: fence.Shard, Term: fence.Term,
+		CompanyID: c.CompanyID, State: string(c.State), Status: c.State.Status(), Reason: c.Reason,
+		UserAction: string(c.Action), JID: c.JID, LID: c.LID, PushName: c.PushName, QrAttempts: c.QRAttempts, EventType: c.Event,
+		BanSeconds: c.BanFor.Seconds(), Erase: c.Erase,
 	}
-	err = s.FencedTx(ctx, fence, func(tx pgx.Tx) error {
-		_, err := s.queries.SetSessionState(ctx, tx, db.SetSessionStateParams{
-			CompanyID: c.CompanyID, State: string(c.State), Status: c.State.Status(), Reason: c.Reason,
-			UserAction: string(c.Action), JID: c.JID, LID: c.LID, PushName: c.PushName, QrAttempts: c.QRAttempts,
-		})
-		if errors.Is(err, pgx.ErrNoRows) {
-			return ErrNoCompany
+	if c.Event != "" {
+		fact := sessionFact{State: c.State, Status: c.State.Status(), Reason: c.Reason, UserAction: c.Action}
+		if params.EventID, params.EventData, err = s.sealEvent(ctx, Event{CompanyID: c.CompanyID, Data: fact}); err != nil {
+			return nil, err
 		}
-		if violates(err, "one_company_per_number") {
-			return ErrNumberTaken
-		}
-		if err != nil {
-			return fmt.Errorf("set session state: %w", err)
-		}
-		if c.Event == "" {
-			return nil
-		}
-		deliveries, err = s.AppendEvent(ctx, tx, Event{
-			CompanyID: c.CompanyID, Type: c.Event,
-			Data: sessionFact{State: c.State, Status: c.State.Status(), Reason: c.Reason, UserAction: c.Action},
-		})
-		return err
-	})
-	if err != nil {
-		return nil, err
 	}
-	return deliveries, nil
+	row, err := s.queries.SetSessionState(ctx, s.pool, params)
+	switch {
+	case violates(err, "one_company_per_number"):
+		return nil, ErrNumberTaken
+	case err != nil:
+		return nil, fmt.Errorf("set session state: %w", err)
+	case !row.Held:
+		return nil, fmt.Errorf("set session state: %w", ErrFenced)
+	case !row.Changed:
+		return nil, ErrNoCompany
+	}
+	return announced(c.CompanyID, row.At, row.Deliveries), nil
 }
 
 func violates(err error, constraint string) bool {

@@ -41,7 +41,7 @@ func (s *Store) Pool() *pgxpool.Pool { return s.pool }
 // a Send or another commit flushes them before anybody relies on them. That holds when the queue lives in the same
 // database; with any other it is Pool.
 func (s *Store) Handover(q any) *pgxpool.Pool {
-	if same, ok := q.(interface{ Unflushed() *pgxpool.Pool }); ok {
+	if same, ok := q.(tables); ok {
 		return same.Unflushed()
 	}
 	return s.pool

@@ -155,3 +155,26 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+func TestAHintSparesTheLook(t *testing.T) {
+	t.Parallel()
+	v, ring := newVault(t, "a", "b")
+	v.Hint("a", ring.wrapped["a"])
+	v.Hint("b", nil)
+	sealed, err := v.Seal(t.Context(), "a", "place", []byte("x"))
+	require.NoError(t, err)
+	require.Zero(t, ring.reads)
+	_, err = v.Seal(t.Context(), "b", "place", nil)
+	require.NoError(t, err)
+	require.Equal(t, 1, ring.reads, "nothing is no hint")
+
+	v.Hint("a", []byte("garbage"))
+	_, err = v.Open(t.Context(), "a", "place", sealed)
+	require.NoError(t, err, "a key that is open stays")
+	v.Hint("c", ring.wrapped["a"])
+	_, err = v.Seal(t.Context(), "c", "place", nil)
+	require.ErrorIs(t, err, vault.ErrCannotOpen, "a key of another company")
+	v.Forget("c")
+	_, err = v.Seal(t.Context(), "c", "place", nil)
+	require.ErrorIs(t, err, vault.ErrNoKey, "forgotten with the key")
+}

@@ -12,9 +12,9 @@ import (
 
 	"wafleet/shared/message"
 	"wafleet/shared/problem"
-	"wafleet/shared/queue"
 	"wafleet/shared/ratelimit"
 	"wafleet/shared/session"
+	"wafleet/shared/store"
 	"wafleet/shared/store/db"
 )
 
@@ -74,19 +74,19 @@ func (a *API) accept(ctx context.Context, o outgoing) (acceptance, error) {
 	if session.State(known.State).NeedsUser() {
 		return acceptance{}, problem.NotConnected.With("phone", o.to).With("companyId", o.company)
 	}
-	// The Send that follows makes it durable, or nothing was promised.
-	_, err = a.queries.AcceptMessage(ctx, a.store.Handover(a.queue), a.row(o, id, known.Shard, hash))
-	if errors.Is(err, pgx.ErrNoRows) { // a call with the same key was faster
+	body, err := a.seal(ctx, queued)
+	if err != nil {
+		return acceptance{}, err
+	}
+	err = a.store.Accept(ctx, a.queue, a.row(o, id, known.Shard, hash), body)
+	if errors.Is(err, store.ErrMessageExists) { // a call with the same key was faster
 		row, err := a.queries.GetOutgoing(ctx, a.store.Pool(), db.GetOutgoingParams{CompanyID: o.company, MessageID: id})
 		if err != nil {
 			return acceptance{}, fmt.Errorf("read accepted message: %w", err)
 		}
 		return a.repeat(ctx, queued, hash, row.BodyHash, row.Status, row.Reason)
 	}
-	if err != nil {
-		return acceptance{}, fmt.Errorf("accept message: %w", err)
-	}
-	return acceptance{messageID: id}, a.enqueue(ctx, queued)
+	return acceptance{messageID: id}, a.promise(ctx, queued, err)
 }
 
 // repeat answers a call whose message is already there.
@@ -96,7 +96,11 @@ func (a *API) repeat(ctx context.Context, send sealedSend, asked, accepted []byt
 	}
 	answer := acceptance{messageID: send.id, replayed: true}
 	if message.Status(status) == message.Accepted || (message.Status(status) == message.Failed && reason == message.ReasonNotEnqueued) {
-		return answer, a.enqueue(ctx, send)
+		body, err := a.seal(ctx, send)
+		if err != nil {
+			return answer, err
+		}
+		return answer, a.promise(ctx, send, a.store.Enqueue(ctx, a.queue, send.shard, send.company, send.id, body))
 	}
 	return answer, nil
 }
@@ -132,29 +136,32 @@ type sealedSend struct {
 	content message.Content
 }
 
-// enqueue makes a message durable where the hosts take it from.
-func (a *API) enqueue(ctx context.Context, s sealedSend) error {
+// seal makes the body that travels through the queue.
+func (a *API) seal(ctx context.Context, s sealedSend) ([]byte, error) {
 	text, err := s.content.Encode()
 	if err != nil {
-		return fmt.Errorf("enqueue: %w", err)
+		return nil, fmt.Errorf("enqueue: %w", err)
 	}
 	sealed, err := a.vault.Seal(ctx, s.company, message.BodyContext(s.id), text)
 	if err != nil {
-		return fmt.Errorf("seal message: %w", err)
+		return nil, fmt.Errorf("seal message: %w", err)
 	}
 	body, err := message.Envelope{CompanyID: s.company, MessageID: s.id, Body: sealed}.Encode()
 	if err != nil {
-		return fmt.Errorf("enqueue: %w", err)
+		return nil, fmt.Errorf("enqueue: %w", err)
 	}
-	if err := a.queue.Send(ctx, queue.Sends(s.shard), queue.Message{Group: s.company, DedupID: s.id, Body: body}); err != nil {
-		return problem.Connection.Saying("The message could not be queued").RetryAfter(queueRetry).
-			Because(fmt.Errorf("queue message %s: %w", s.id, err))
-	}
-	// Should a crash undo this, the host that takes the message sets it again.
-	err = a.queries.MarkEnqueued(ctx, a.store.Handover(a.queue), db.MarkEnqueuedParams{CompanyID: s.company, MessageID: s.id})
-	if err != nil {
+	return body, nil
+}
+
+// promise turns the outcome of queueing a message into the answer: nil, once it is durably queued.
+func (a *API) promise(ctx context.Context, s sealedSend, err error) error {
+	switch {
+	case errors.Is(err, store.ErrNotQueued):
+		return problem.Connection.Saying("The message could not be queued").RetryAfter(queueRetry).Because(err)
+	case errors.Is(err, store.ErrNotMarked):
 		// The queue has it, so the answer is yes; the host that takes it from there fills this in.
 		a.logger.WarnContext(ctx, "send.mark_enqueued", "error", err, "company_id", s.company, "message_id", s.id)
+		return nil
 	}
-	return nil
+	return err
 }

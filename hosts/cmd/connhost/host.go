@@ -31,6 +31,10 @@ import (
 	"wafleet/shared/vault"
 )
 
+// poolSize is how many database connections a host may open beside those of its queue and its device store. Statements
+// take a millisecond, so that these carry thousands a second.
+const poolSize = 10
+
 // startable is what a host starts before and stops after everything that uses it.
 type startable interface {
 	Start(ctx context.Context) error
@@ -68,8 +72,12 @@ func open(ctx context.Context, environ []string, stderr io.Writer) (*host, error
 }
 
 func (h *host) connect(ctx context.Context) error {
-	var err error
-	if h.pool, err = pgxpool.New(ctx, h.cfg.DatabaseURL); err != nil {
+	pool, err := pgxpool.ParseConfig(h.cfg.DatabaseURL)
+	if err != nil {
+		return fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	pool.MaxConns = poolSize
+	if h.pool, err = pgxpool.NewWithConfig(ctx, pool); err != nil {
 		return fmt.Errorf("DATABASE_URL: %w", err)
 	}
 	if err := store.CheckSchema(ctx, h.pool); err != nil {
@@ -117,7 +125,7 @@ func (h *host) wire(ctx context.Context) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	h.app, err = app.New(ctx, app.Deps{
-		Pool: h.pool, DatabaseURL: h.cfg.DatabaseURL, Redis: h.redis, Queue: h.queue,
+		Pool: h.pool, Redis: h.redis, Queue: h.queue,
 		Vault: vault.New(wrapper, store.NewKeyring(h.pool)), Registry: registry, Logger: h.logger, Boards: boards,
 	}, app.Config{
 		HostID: h.cfg.HostID, Version: version, Sessions: h.cfg.Sessions, Live: h.cfg.Endpoint == "",

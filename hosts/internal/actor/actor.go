@@ -14,6 +14,7 @@ import (
 
 	"wafleet/shared/session"
 	"wafleet/shared/store"
+	"wafleet/shared/store/db"
 	"wafleet/shared/vault"
 )
 
@@ -35,8 +36,9 @@ type Actor struct {
 	*deps
 	companyID   string
 	fence       store.Fence
-	incarnation uuid.UUID // of this ownership: what another one was sending is in doubt; the sender's once it runs
-	predecessor *Actor    // that had the company on this host before, and may not have ended yet
+	incarnation uuid.UUID                   // of this ownership: what another one was sending is in doubt; the sender's once it runs
+	predecessor *Actor                      // that had the company on this host before, and may not have ended yet
+	found       *db.ListCompaniesOfShardRow // with the shard, until it was used; nil: unknown
 	logger      *slog.Logger
 	sender      *sender
 
@@ -45,7 +47,12 @@ type Actor struct {
 	workers sync.WaitGroup // the goroutine itself, dials, the sender
 	lost    chan struct{}  // closed when a write was fenced
 	lose    sync.Once
-	socket  atomic.Int64 // counts the sockets, from their dial to their end and from there to the next dial
+	online  atomic.Bool // logged in, as the pacer was told
+	due     atomic.Bool // something may wait to be sent: the session is dialled before others
+	held    atomic.Bool // the breaker keeps it from dialling; written by the actor's goroutine alone
+	refused atomic.Pointer[refused]
+	asked   atomic.Pointer[string] // the number that a pairing code was asked for: nobody else may use it
+	socket  atomic.Int64           // counts the sockets, from their dial to their end and from there to the next dial
 
 	state    session.State
 	desired  session.Desired
@@ -54,7 +61,11 @@ type Actor struct {
 	link     link
 	hangUp   context.CancelFunc // ends the socket's life
 	greeted  bool               // the server has answered the handshake, with a login or a QR code
-	failures int                // dials in a row that led to nothing
+	failures int                // dials in a row that led to nothing: what the delays grow with
+	attempts int                // those of them that count towards the limit
+	replaced []time.Time        // when others logged in with our keys, lately
+	outdated string             // the version without a successor that the session was refused with
+	trial    bool               // held, but it may dial
 	retry    *time.Timer
 	pairing  pairing
 }
@@ -70,6 +81,13 @@ type (
 		err    error
 		socket int64
 	}
+	renewed struct {
+		ok      bool
+		version string // that was refused
+		socket  int64
+	}
+	revive    struct{}
+	try       struct{}
 	codeReady struct {
 		code   string
 		err    error
@@ -121,15 +139,23 @@ func (a *Actor) stop() {
 
 // Reconcile asks the actor to look at the desired state. It never blocks: a full mailbox means that the
 // actor is busy, and the fleet's poll asks again.
-func (a *Actor) Reconcile() {
+func (a *Actor) Reconcile() { a.offer(reconcile{}) }
+
+// offer posts what will be offered again.
+func (a *Actor) offer(msg any) {
 	select {
-	case a.mailbox <- reconcile{}:
+	case a.mailbox <- msg:
 	default:
 	}
 }
 
 // Kick tells the actor that its outbox may have something to send.
-func (a *Actor) Kick() { a.sender.kick() }
+func (a *Actor) Kick() {
+	if !a.online.Load() {
+		a.due.Store(true)
+	}
+	a.sender.kick()
+}
 
 func (a *Actor) run(ctx context.Context) {
 	defer a.shut()
@@ -162,6 +188,14 @@ func (a *Actor) handle(ctx context.Context, msg any) {
 		if m.socket == a.socket.Load() { // not hung up meanwhile
 			a.dialed(ctx, m.err)
 		}
+	case renewed:
+		if m.socket == a.socket.Load() {
+			a.renewed(ctx, m)
+		}
+	case revive:
+		a.revive(ctx)
+	case try:
+		a.try(ctx)
 	case codeReady:
 		if m.socket == a.socket.Load() {
 			a.codeReady(ctx, m.code, m.err)
@@ -180,9 +214,12 @@ func (a *Actor) post(ctx context.Context, msg any) {
 
 // takeOver makes the session this incarnation's: what its predecessor was sending is in doubt from now on.
 func (a *Actor) takeOver(ctx context.Context) bool {
-	return a.durably(ctx, "take over", func(ctx context.Context) error {
-		return a.doubtStale(ctx)
-	}) && a.reconcile(ctx, true)
+	if a.found == nil || a.found.Sending {
+		if !a.durably(ctx, "take over", a.doubtStale) {
+			return false
+		}
+	}
+	return a.reconcile(ctx, true)
 }
 
 // doubtStale puts what other incarnations were sending in doubt.
@@ -249,6 +286,7 @@ func (a *Actor) shut() {
 	a.retry.Stop()
 	a.pairing.next.Stop()
 	a.hang()
+	a.pacer.Forget(a.companyID)
 	a.become("")
 }
 

@@ -1,12 +1,9 @@
 package actor
 
 import (
-	"context"
 	"math"
 	"slices"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -72,59 +69,4 @@ func TestBackoffGrowsUpToItsCap(t *testing.T) {
 		require.Greater(t, longest(failures+1), longest(failures)*3/2)
 	}
 	require.Greater(t, longest(20), maxDelay*9/10)
-}
-
-// After a burst of as many as a second allows, connects come one by one at the host's rate.
-func TestPacerKeepsItsRate(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		const perSecond, dials = 5, 50
-		p := NewPacer(perSecond)
-		start := time.Now()
-		var mu sync.Mutex
-		var at []time.Duration
-		var dialling sync.WaitGroup
-		for range dials {
-			dialling.Go(func() {
-				if p.Wait(t.Context()) == nil {
-					mu.Lock()
-					defer mu.Unlock()
-					at = append(at, time.Since(start))
-				}
-			})
-		}
-		dialling.Wait()
-		require.Len(t, at, dials)
-		slices.Sort(at)
-		require.Zero(t, at[perSecond-1], "the burst")
-		for i := perSecond; i < dials; i++ {
-			require.InDelta(t, time.Second/perSecond, at[i]-at[i-1], float64(time.Millisecond))
-		}
-	})
-}
-
-// A dial that is given up gives its slot back, and does not wait for it.
-func TestPacerLetsGo(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		p := NewPacer(0.1)
-		require.NoError(t, p.Wait(t.Context()))
-		ctx, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(time.Second, cancel)
-		start := time.Now()
-		require.ErrorIs(t, p.Wait(ctx), context.Canceled)
-		require.Equal(t, time.Second, time.Since(start))
-		require.NoError(t, p.Wait(t.Context()))
-		require.Equal(t, 10*time.Second, time.Since(start), "as if nobody had asked in between")
-	})
-}
-
-func TestAPacerWithoutALimit(t *testing.T) {
-	t.Parallel()
-	for _, rate := range []float64{0, -1} {
-		p := NewPacer(rate)
-		for range 10_000 {
-			require.NoError(t, p.Wait(t.Context()))
-		}
-	}
 }

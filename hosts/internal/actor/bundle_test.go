@@ -45,6 +45,7 @@ type bundle struct {
 	fleet    *actor.Fleet
 	registry *prometheus.Registry // of the latest host
 	log      *logBook
+	budget   actor.Budget // of the next host
 	sends    int
 }
 
@@ -125,7 +126,7 @@ func (b *bundle) own(t *testing.T, cfg actor.Config) {
 	b.registry = prometheus.NewRegistry()
 	b.fleet = actor.NewFleet(actor.Deps{
 		Store: store.New(b.store.Pool(), b.keys.vault), Vault: b.keys.vault, Dialer: b.script, Board: b.board,
-		Registry: b.registry, Logger: slog.New(b.log),
+		Registry: b.registry, Logger: slog.New(b.log), Budget: b.budget,
 	}, cfg)
 	require.NoError(t, b.fleet.Start(t.Context()))
 	b.fence = b.lease(t, shardNo)
@@ -213,15 +214,27 @@ func (b *bundle) stored(t *testing.T) map[string]int {
 // seen counts the sessions as the actors see them: the gauge of the latest host.
 func (b *bundle) seen(t *testing.T) map[string]int {
 	t.Helper()
+	return b.metric(t, "wafleet_sessions")
+}
+
+// connects counts the connects of the latest host by how they ended.
+func (b *bundle) connects(t *testing.T) map[string]int {
+	t.Helper()
+	return b.metric(t, "wafleet_connects_total")
+}
+
+// metric reads a metric with one label, leaving out what is zero.
+func (b *bundle) metric(t *testing.T, name string) map[string]int {
+	t.Helper()
 	families, err := b.registry.Gather()
 	require.NoError(t, err)
 	counts := make(map[string]int)
 	for _, family := range families {
-		if family.GetName() != "wafleet_sessions" {
+		if family.GetName() != name {
 			continue
 		}
 		for _, m := range family.GetMetric() {
-			if n := int(m.GetGauge().GetValue()); n != 0 {
+			if n := int(m.GetGauge().GetValue() + m.GetCounter().GetValue()); n != 0 {
 				counts[m.GetLabel()[0].GetValue()] = n
 			}
 		}
@@ -277,9 +290,7 @@ func (b *bundle) queueFor(t *testing.T, company, id, phone, text string, change 
 	require.NoError(t, err)
 	body, err := b.vault.Seal(ctx, company, message.BodyContext(id), plain)
 	require.NoError(t, err)
-	queued, err := q.QueueMessages(ctx, pool, db.QueueMessagesParams{
-		HostID: "h", Companies: []string{company}, MessageIds: []string{id}, Bodies: [][]byte{body},
-	})
+	queued, err := b.store.QueueAll(ctx, pool, []db.QueueMessageParams{{CompanyID: company, MessageID: id, Body: body, HostID: "h"}})
 	require.NoError(t, err)
 	require.Len(t, queued, 1)
 }

@@ -10,9 +10,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"wafleet/shared/pace"
 	"wafleet/shared/rpc"
 	"wafleet/shared/session"
 	"wafleet/shared/store"
+	"wafleet/shared/store/db"
 	"wafleet/shared/vault"
 )
 
@@ -20,12 +22,13 @@ import (
 type Config struct {
 	ReconnectDelay time.Duration // base of the backoff
 	MaxReconnects  int           // failures in a row after which a session gives up
-	ConnectsPerSec float64       // dials a second on this host; 0: no limit
 	MaxQRAttempts  int
 	QRFirstTTL     time.Duration
 	QRNextTTL      time.Duration
 	PairingCodeTTL time.Duration
 	PollInterval   time.Duration // for lost nudges and messages that became due
+	PingPause      time.Duration // before the second opinion on a socket that left a ping unanswered; 0: 5 s
+	PingTimeout    time.Duration // for the answer to that; 0: 10 s
 	LoginTimeout   time.Duration // between the handshake and a login or the first QR code; 0: 30 s
 	RestartTimeout time.Duration // between a pairing and the server's restart; 0: 5 s
 	DoubtWindow    time.Duration // connected time for which an unconfirmed message is resent and holds its chat; 0: 2 min
@@ -37,6 +40,8 @@ type Deps struct {
 	Vault    *vault.Vault
 	Dialer   Dialer
 	Board    *rpc.Board
+	Pace     *pace.Pace // of the address that the host connects from; nil: no limit
+	Budget   Budget     // of pairing codes; nil: no limit
 	Registry prometheus.Registerer
 	Logger   *slog.Logger
 	// Announce speeds deliveries up through the queue after they are committed. Best effort.
@@ -45,18 +50,26 @@ type Deps struct {
 	ShowQR func(companyID, code string)
 }
 
+// Budget limits the pairing codes that are asked for a number: WhatsApp blocks a number's linking after too many.
+type Budget interface {
+	// Take takes one code out of a number's budget, or says how long to wait for the next one.
+	Take(ctx context.Context, phone string) (ok bool, retryAfter time.Duration)
+}
+
 // deps is what all actors of a host share.
 type deps struct {
-	store   *store.Store
-	vault   *vault.Vault
-	dialer  Dialer
-	board   *rpc.Board
-	logger  *slog.Logger
-	metrics *metrics
-	pacer   *Pacer
-	cfg     Config
-	showQR  func(companyID, code string)
-	tell    func(ctx context.Context, deliveries []store.Delivery)
+	store    *store.Store
+	vault    *vault.Vault
+	dialer   Dialer
+	board    *rpc.Board
+	logger   *slog.Logger
+	metrics  *metrics
+	pacer    *Pacer
+	versions *versions
+	budget   Budget
+	cfg      Config
+	showQR   func(companyID, code string)
+	tell     func(ctx context.Context, deliveries []store.Delivery)
 }
 
 func (d *deps) announce(ctx context.Context, deliveries []store.Delivery) {
@@ -87,12 +100,16 @@ type shard struct {
 // NewFleet returns a fleet without shards.
 func NewFleet(d Deps, cfg Config) *Fleet {
 	cfg.LoginTimeout = cmp.Or(cfg.LoginTimeout, loginTimeout)
+	cfg.QRFirstTTL = min(cfg.QRFirstTTL, firstQRLife)
+	cfg.PingPause = cmp.Or(cfg.PingPause, pingPause)
+	cfg.PingTimeout = cmp.Or(cfg.PingTimeout, pingTimeout)
 	cfg.RestartTimeout = cmp.Or(cfg.RestartTimeout, restartTimeout)
 	cfg.DoubtWindow = cmp.Or(cfg.DoubtWindow, doubtWindow)
 	return &Fleet{
 		deps: &deps{
 			store: d.Store, vault: d.Vault, dialer: d.Dialer, board: d.Board, logger: d.Logger,
-			metrics: newMetrics(d.Registry), pacer: NewPacer(cfg.ConnectsPerSec), cfg: cfg,
+			metrics: newMetrics(d.Registry), pacer: NewPacer(d.Pace), cfg: cfg,
+			versions: newVersions(d.Dialer, d.Store, d.Logger), budget: d.Budget,
 			showQR: d.ShowQR, tell: d.Announce,
 		},
 		shards: make(map[int]*shard),
@@ -127,6 +144,7 @@ func (f *Fleet) Stop(context.Context) error {
 	for _, wait := range closing {
 		wait()
 	}
+	f.deps.pacer.Stop()
 	return nil
 }
 
@@ -141,8 +159,10 @@ func (f *Fleet) OpenShard(ctx context.Context, fence store.Fence) error {
 	defer f.mu.Unlock()
 	f.shards[fence.Shard] = &shard{fence: fence, ctx: life, cancel: cancel}
 	for i := range rows {
-		if rows[i].DesiredState == string(session.DesiredRunning) || rows[i].DesiredGeneration > rows[i].ObservedGeneration {
-			f.startActor(rows[i].CompanyID, fence.Shard)
+		row := &rows[i].WhatsappSession
+		if row.DesiredState == string(session.DesiredRunning) || row.DesiredGeneration > row.ObservedGeneration {
+			f.deps.vault.Hint(row.CompanyID, rows[i].Wrapped)
+			f.startActor(row.CompanyID, fence.Shard, &rows[i])
 		}
 	}
 	return nil
@@ -211,17 +231,21 @@ func (f *Fleet) ensure(companyID string, n int) {
 		return
 	}
 	if f.shards[n] != nil {
-		f.startActor(companyID, n)
+		f.startActor(companyID, n, nil)
 	}
 }
 
-// startActor needs mu.
-func (f *Fleet) startActor(companyID string, n int) {
+// startActor needs mu. found is what the lease's holder found in the database; nil: the actor looks for itself.
+func (f *Fleet) startActor(companyID string, n int, found *db.ListCompaniesOfShardRow) {
 	owned, predecessor := f.shards[n], f.actors[companyID]
 	if predecessor == nil {
 		predecessor = f.ending[companyID]
 	}
 	a := newActor(f.deps, companyID, owned.fence, predecessor)
+	if found != nil && predecessor == nil { // else it may be older than what the predecessor does at last
+		a.found = found
+		a.due.Store(found.Due)
+	}
 	f.actors[companyID] = a
 	a.start(owned.ctx)
 }
@@ -247,6 +271,12 @@ func (f *Fleet) poll(ctx context.Context) error {
 		f.Kick(id)
 	}
 	f.resume()
+	if err := f.guard(ctx); err != nil {
+		return err
+	}
+	if err := f.deps.pacer.look(ctx, f.deps.store); err != nil {
+		return err
+	}
 	return nil
 }
 

@@ -34,6 +34,7 @@ func (a *Actor) handlers(ctx context.Context) Handlers {
 		Signal:  func(s Signal) { a.post(ctx, said{s, a.socket.Load()}) },
 		Receive: a.receive,
 		Receipt: a.receipt,
+		Admit:   a.admit,
 		Bind:    a.bind,
 		Wire:    a.wire,
 	}
@@ -94,12 +95,20 @@ func (a *Actor) arrival(in Incoming) store.Arrival {
 	return store.Arrival{
 		CompanyID: a.companyID, ID: id, WAMessageID: in.WAMessageID,
 		Phone: in.Sender.Phone, Chat: address(in.Chat), Sender: address(in.Sender), SenderName: in.Sender.Name,
-		Content: in.Content, SentAt: in.Timestamp,
+		Content: in.Content, SentAt: in.Timestamp, GreetTo: greetTo(in), Greeted: a.Kick,
 		Event: message.Incoming{
 			MessageID: store.IncomingID(id), WAMessageID: in.WAMessageID, From: in.Sender, Chat: in.Chat,
 			Kind: in.Content.Kind, Text: in.Content.Text, Timestamp: in.Timestamp,
 		},
 	}
+}
+
+// greetTo is the number that a greeting for this message goes to, or empty: a person's, in a chat between two.
+func greetTo(in Incoming) string {
+	if in.FromMe || address(in.Chat) != address(in.Sender) || strings.Contains(in.Chat.Phone, "@") {
+		return ""
+	}
+	return in.Sender.Phone
 }
 
 // receipt lifts the messages that the other side reports on.

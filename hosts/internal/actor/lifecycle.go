@@ -7,7 +7,6 @@ import (
 
 	"wafleet/shared/session"
 	"wafleet/shared/store"
-	"wafleet/shared/store/db"
 	"wafleet/shared/webhook"
 )
 
@@ -23,93 +22,15 @@ var errLoginTimeout = errors.New("no login after the handshake")
 // probeInterval is how often a session that gave up is tried all the same.
 const probeInterval = time.Hour
 
-// reconcile brings the session to the state that was asked for. At boot it also resumes what the session's
-// former owner was doing.
-func (a *Actor) reconcile(ctx context.Context, boot bool) bool {
-	var row db.WhatsappSession
-	ok := a.durably(ctx, "read session", func(ctx context.Context) (err error) {
-		row, err = a.store.Queries().GetSession(ctx, a.store.Pool(), a.companyID)
-		return err
-	})
-	if !ok {
-		return false
-	}
-	asked := row.DesiredGeneration > row.ObservedGeneration
-	a.desired = session.Desired(row.DesiredState)
-	if boot {
-		a.become(session.State(row.State))
-		a.jid = deref(row.JID)
-	}
-	if asked || boot {
-		a.pairing.method, a.pairing.phone = session.PairingMethod(row.PairingMethod), deref(row.PairingPhone)
-	}
-	switch {
-	case asked && a.desired == session.DesiredStopped:
-		a.hang()
-		a.record(ctx, Signal{State: session.Stopped, Event: webhook.SessionDisconnected})
-	case asked && a.desired == session.DesiredLoggedOut:
-		a.logout(ctx)
-	case asked:
-		a.begin(ctx)
-	case boot && a.desired == session.DesiredRunning && a.resumes():
-		a.dial(ctx)
-	}
-	if !asked {
-		return true
-	}
-	return a.durably(ctx, "observe generation", func(ctx context.Context) error {
-		_, err := a.store.Queries().ObserveGeneration(ctx, a.store.Pool(), db.ObserveGenerationParams{
-			CompanyID: a.companyID, Generation: row.DesiredGeneration, Shard: a.fence.Shard, Term: a.fence.Term,
-		})
-		return err
-	})
-}
-
-// resumes says whether a session goes on by itself when it gets a new owner.
-func (a *Actor) resumes() bool {
-	switch a.state {
-	case session.Pairing, session.Connecting, session.Connected, session.Reconnecting:
-		return true
-	case session.Created, session.LoggedOut, session.Banned, session.Failed, session.Stopped:
-	}
-	return false
-}
-
-// begin starts a session that somebody asked to run. One that is online stays as it is; a pairing under way
-// starts over, because it may now be another method or number.
-func (a *Actor) begin(ctx context.Context) {
-	if a.state == session.Connected && a.link != down { // dialing: a restart, or a login that overtook the dial's end
-		return
-	}
-	a.failures = 0
-	a.pairing.shown = 0
-	if a.jid == "" {
-		a.hang()
-		a.conn = nil
-		a.record(ctx, Signal{State: session.Pairing})
-	} else {
-		a.record(ctx, Signal{State: session.Connecting})
-	}
-	a.dial(ctx)
-}
-
-// logout unlinks the device on the phone, as far as it can be reached, and forgets it.
-func (a *Actor) logout(ctx context.Context) {
-	if a.conn != nil && a.link == up {
-		if err := a.conn.Logout(ctx); err != nil {
-			a.logger.WarnContext(ctx, "unlink on the phone", "error", err)
-		}
-	}
-	a.forget()
-	a.record(ctx, Signal{State: session.LoggedOut, Reason: "asked", Action: session.ActionRelink, Event: webhook.SessionLoggedOut})
-}
-
 // hear applies a signal, unless it is of a socket that is gone already: whatsmeow tells of a login or a drop even
 // when it just ended. What is true of the device, whichever socket said it, counts always.
 func (a *Actor) hear(ctx context.Context, s said) {
 	stale := a.link == down || s.socket != a.socket.Load()
-	if stale && (s.Then != Carry && s.Then != Halt || s.State == a.state) {
+	if stale && (s.Then != Carry && s.Then != Halt || s.State == a.state || a.held.Load()) {
 		return
+	}
+	if s.State == session.LoggedOut && a.jid == "" {
+		return // the echo of a farewell of our own
 	}
 	a.apply(ctx, s.Signal)
 }
@@ -125,32 +46,58 @@ func (a *Actor) apply(ctx context.Context, s Signal) {
 	if s.State == session.Reconnecting && a.jid == "" {
 		s.State = session.Pairing // an unpaired socket that drops is still a pairing
 	}
-	if s.Then == ShowQR {
-		a.greeted = true
-		a.retry.Stop()
+	switch {
+	case s.Then == ShowQR:
+		a.greet()
 		a.beginPairing(ctx, s.Codes)
+		return
+	case s.Then == Hint:
+		if a.state == session.Pairing {
+			a.record(ctx, Signal{Reason: s.Reason})
+		}
+		return
+	case s.State == session.LoggedOut && a.holds(ctx, s):
 		return
 	}
 	if s.State != "" || s.Event != "" {
 		a.record(ctx, s)
 	}
 	switch s.Then {
-	case Carry, ShowQR:
+	case Carry, ShowQR, Hint:
 	case Drain:
-		a.greeted = true
-		a.retry.Stop()
-		a.failures = 0
+		a.greet()
+		a.forgive()
+		if !a.online.Swap(true) {
+			a.pacer.Up(a.companyID)
+		}
+		a.due.Store(false)
 		a.endPairing(ctx)
+		a.passed(ctx)
 		a.sender.online(a.conn)
 	case Settle:
 		a.sender.settle()
 	case Redial:
 		a.restart(ctx)
 	case Retry:
+		if a.online.Load() {
+			a.drop()
+		} else {
+			a.fail()
+		}
 		a.hang()
-		a.failures++
-		a.again(ctx, s.After)
+		a.again(ctx, a.growing(s))
+	case Pause:
+		a.hang()
+		a.pause(s.After)
+	case Yield:
+		a.yield(ctx, s.After)
+	case Renew:
+		a.unanswered()
+		a.renew(ctx, s.Version)
+	case Suspect:
+		a.suspect(ctx)
 	case Halt:
+		a.endPairing(ctx)
 		if s.State == session.LoggedOut {
 			a.forget()
 		} else {
@@ -159,13 +106,60 @@ func (a *Actor) apply(ctx context.Context, s Signal) {
 	}
 }
 
+// greet notes that the server has answered the handshake.
+func (a *Actor) greet() {
+	a.greeted = true
+	a.retry.Stop()
+	a.pacer.Answered()
+	a.metrics.connected("answered")
+}
+
+// drop counts a socket that ended after it had worked. It says nothing about the next connect.
+func (a *Actor) drop() {
+	a.failures++
+	a.attempts++
+}
+
+// fail counts a connect that led to nothing. It counts towards the limit only where it says something about this
+// session, and not about the way that all of them take.
+func (a *Actor) fail() {
+	a.failures++
+	if a.unanswered() {
+		a.attempts++
+	}
+}
+
+// unanswered tells the pacer of a connect that led to nothing, and says whether that is this session's own failure.
+func (a *Actor) unanswered() (own bool) {
+	a.metrics.connected("failed")
+	return a.pacer.Failed(a.companyID)
+}
+
+// forgive begins to count anew.
+func (a *Actor) forgive() { a.failures, a.attempts, a.outdated = 0, 0, "" }
+
+// growing is the least wait of a Retry: it doubles with every failure where the signal says so.
+func (a *Actor) growing(s Signal) time.Duration {
+	after := s.After
+	for range a.failures - 1 {
+		if after *= 2; after >= s.UpTo {
+			break
+		}
+	}
+	if s.UpTo == 0 {
+		return s.After
+	}
+	return min(after, s.UpTo)
+}
+
 // paired takes over the device that was just linked, also at the last moment: after its codes had run out, or
 // after the session was asked to stop.
 func (a *Actor) paired(ctx context.Context, s Signal) {
 	if a.desired == session.DesiredLoggedOut {
 		return
 	}
-	a.jid, a.failures = s.JID, 0
+	a.jid = s.JID
+	a.forgive()
 	a.endPairing(ctx)
 	if a.desired == session.DesiredRunning {
 		a.record(ctx, Signal{State: session.Connecting, JID: s.JID, LID: s.LID}) // bind did; a code may have been shown since
@@ -181,7 +175,7 @@ func (a *Actor) restart(ctx context.Context) {
 		return
 	}
 	a.hang()
-	if a.failures++; a.failures > 1 {
+	if a.drop(); a.failures > 1 {
 		a.again(ctx, 0)
 		return
 	}
@@ -190,16 +184,24 @@ func (a *Actor) restart(ctx context.Context) {
 
 // dial opens a socket in the background; the outcome comes back through the mailbox.
 func (a *Actor) dial(ctx context.Context) {
-	if a.link != down || a.desired != session.DesiredRunning {
+	if a.link != down || a.desired != session.DesiredRunning || a.held.Load() && !a.trial {
 		return
 	}
 	a.retry.Stop()
 	if a.conn == nil {
-		conn, err := a.dialer.Open(ctx, a.companyID, a.jid, a.handlers(ctx))
+		conn, err := a.dialer.Open(ctx, a.owner(a.jid), a.handlers(ctx))
 		if errors.Is(err, ErrNoDevice) {
 			a.apply(ctx, Signal{
 				State: session.LoggedOut, Reason: "device_gone", Action: session.ActionRelink,
 				Event: webhook.SessionLoggedOut, Then: Halt,
+			})
+			return
+		}
+		if errors.Is(err, ErrDeviceUnreadable) {
+			a.jid = "" // so that asking to run pairs anew
+			a.apply(ctx, Signal{
+				State: session.Failed, Reason: "device_unreadable", Action: session.ActionRelink,
+				Event: webhook.SessionDisconnected, Then: Halt,
 			})
 			return
 		}
@@ -210,16 +212,23 @@ func (a *Actor) dial(ctx context.Context) {
 		a.conn = conn
 	}
 	a.link, a.greeted = dialing, false
+	a.asked.Store(nil)
 	life, hangUp := context.WithCancel(ctx)
 	a.hangUp = hangUp
 	conn, socket := a.conn, a.socket.Add(1)
+	pairing := a.jid == "" // somebody is waiting for the code
 	a.workers.Go(func() {
-		err := a.pacer.Wait(life)
+		err := a.pacer.Wait(life, func() bool { return pairing || a.due.Load() })
 		if err == nil {
 			err = conn.Connect(life)
 		}
 		a.post(ctx, dialed{err, socket})
 	})
+}
+
+// owner is the right to work with one of the company's devices.
+func (a *Actor) owner(jid string) Owner {
+	return Owner{CompanyID: a.companyID, JID: jid, Fence: a.fence}
 }
 
 // redial is what the retry timer does: dial, or end a socket whose login led to nothing.
@@ -229,8 +238,12 @@ func (a *Actor) redial(ctx context.Context) {
 			a.dialed(ctx, errLoginTimeout)
 			return
 		}
-		a.failures++
+		a.fail()
 		a.hang()
+	}
+	if a.outdated != "" && a.outdated == a.dialer.Version() {
+		a.renew(ctx, a.outdated) // asking for the version spares a connect that would be refused
+		return
 	}
 	a.dial(ctx)
 }
@@ -248,15 +261,15 @@ func (a *Actor) dialed(ctx context.Context, err error) {
 		a.record(ctx, Signal{State: session.Reconnecting, Reason: reasonOffline, Event: webhook.SessionDisconnected})
 	}
 	a.hang()
-	a.failures++
+	a.fail()
 	a.again(ctx, 0)
 }
 
 // again arms the retry timer, or gives up and only probes from time to time.
 func (a *Actor) again(ctx context.Context, atLeast time.Duration) {
-	if a.failures > a.cfg.MaxReconnects {
+	if a.attempts > a.cfg.MaxReconnects {
 		if a.state != session.Failed {
-			a.record(ctx, Signal{State: session.Failed, Reason: "reconnect_exhausted", Event: webhook.SessionDisconnected})
+			a.record(ctx, Signal{State: session.Failed, Reason: reasonExhausted, Event: webhook.SessionDisconnected})
 		}
 		a.retry.Reset(probeInterval + backoff(a.cfg.ReconnectDelay, 1))
 		return
@@ -280,6 +293,9 @@ func (a *Actor) hang() {
 		a.hangUp()
 		a.hangUp = nil
 	}
+	if a.online.Swap(false) {
+		a.pacer.Down()
+	}
 	a.link = down
 	a.socket.Add(1)
 }
@@ -297,7 +313,13 @@ func (a *Actor) become(s session.State) {
 }
 
 // record writes the session's state and tells of it.
-func (a *Actor) record(ctx context.Context, s Signal) {
+func (a *Actor) record(ctx context.Context, s Signal) { a.recordAs(ctx, s, func(*change) {}) }
+
+// change is what record writes.
+type change = store.SessionChange
+
+// recordAs is record with something special about it.
+func (a *Actor) recordAs(ctx context.Context, s Signal, special func(c *change)) {
 	if s.State == "" {
 		s.State = a.state
 	}
@@ -305,12 +327,16 @@ func (a *Actor) record(ctx context.Context, s Signal) {
 		s.Action = session.ActionNone
 	}
 	a.become(s.State)
-	change := store.SessionChange{
+	c := change{
 		CompanyID: a.companyID, State: s.State, Reason: s.Reason, Action: s.Action, Event: s.Event,
 		JID: optional(s.JID), LID: optional(s.LID), PushName: optional(s.Name), QRAttempts: a.pairing.shown,
 	}
+	if s.State == session.Banned {
+		c.BanFor = s.After
+	}
+	special(&c)
 	a.durably(ctx, "record state", func(ctx context.Context) error {
-		deliveries, err := a.store.ChangeSession(ctx, a.fence, change)
+		deliveries, err := a.store.ChangeSession(ctx, a.fence, c)
 		if err == nil {
 			a.announce(ctx, deliveries)
 		}

@@ -22,6 +22,10 @@ import (
 func signals() []actor.Signal {
 	all := append(stale(),
 		actor.Signal{State: session.Reconnecting, Reason: "connect_failure_418", Event: webhook.SessionDisconnected, Then: actor.Retry},
+		actor.Signal{Then: actor.Suspect},
+		actor.Signal{Reason: "phone_without_multidevice", Then: actor.Hint},
+		outdated("2.3000.1"), // without a successor
+		loggedOut(),
 		actor.Signal{}) // whatever asks for nothing
 	for _, halt := range halts {
 		all = append(all, halt)
@@ -67,7 +71,24 @@ func TestSessionsUnderChaos(t *testing.T) {
 		all[c.id] = c
 		b.create(t, c.id, shardNo)
 	}
+	// While one session is online, failures are the others' own.
+	b.create(t, "anchor", shardNo)
+	b.set(func(s *script) { s.Obliging = true })
+	require.Eventually(t, func() bool {
+		switch session.State(b.sessionOf(t, "anchor").State) {
+		case session.Connected:
+			return true
+		case session.Created, session.Failed: // its code may run out before it is scanned
+			b.declare(t, "anchor", session.DesiredRunning)
+			b.fleet.Reconcile(t.Context(), "anchor")
+		default:
+		}
+		return false
+	}, await, 10*time.Millisecond)
+	b.agree(t, map[string]int{"connected": 1})
 	b.set(func(s *script) {
+		s.Obliging, s.version = false, "2.3000.1"
+		s.OnRestore = func(companyID string) { all[companyID].allow() }
 		s.OnDial = func(companyID string) error { return all[companyID].dialled() }
 		s.OnSend = func(companyID string, m actor.Outgoing) error { return all[companyID].sending(m) }
 	})
@@ -86,8 +107,8 @@ func TestSessionsUnderChaos(t *testing.T) {
 	for _, c := range all {
 		c.ask(session.DesiredStopped)
 	}
-	b.agree(t, map[string]int{"stopped": companies})
-	require.Zero(t, b.Sockets())
+	b.agree(t, map[string]int{"stopped": companies, "connected": 1})
+	require.Equal(t, 1, b.Sockets())
 	for _, c := range all {
 		c.ask(session.DesiredRunning)
 	}
@@ -97,9 +118,9 @@ func TestSessionsUnderChaos(t *testing.T) {
 				c.ask(session.DesiredRunning) // its code ran out before it was scanned
 			}
 		}
-		return b.unsettled(t) == 0 && b.stored(t)["connected"] == companies
+		return b.unsettled(t) == 0 && b.stored(t)["connected"] == companies+1
 	}, await, 5*time.Millisecond, "every message has an end")
-	b.agree(t, map[string]int{"connected": companies})
+	b.agree(t, map[string]int{"connected": companies + 1})
 	require.NoError(t, b.fleet.Stop(t.Context()))
 	require.Empty(t, b.seen(t))
 	require.Zero(t, b.Sockets())

@@ -2,6 +2,7 @@ package actor
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,7 +17,13 @@ type metrics struct {
 	resends  prometheus.Counter
 	inbox    *prometheus.CounterVec
 	sessions *prometheus.GaugeVec
+	logins   atomic.Int64
+	breaker  prometheus.Gauge
+	connects *prometheus.CounterVec
 }
+
+// Logins is how often a session of this host has come online so far.
+func (f *Fleet) Logins() int64 { return f.deps.metrics.logins.Load() }
 
 func newMetrics(registry prometheus.Registerer) *metrics {
 	m := &metrics{
@@ -37,10 +44,16 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Name: "wafleet_sessions", Help: "Sessions that this host looks after, by state.",
 		}, []string{"state"}),
 	}
+	m.breaker = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "wafleet_breaker_open", Help: "1 while log-outs are not believed, because too many came at once.",
+	})
+	m.connects = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wafleet_connects_total", Help: "Connects to WhatsApp, by whether they were answered with a login or a code.",
+	}, []string{"result"})
 	for _, s := range session.States() {
 		m.sessions.WithLabelValues(string(s)) // shown from the start, as zero
 	}
-	registry.MustRegister(m.sends, m.duration, m.resends, m.inbox, m.sessions)
+	registry.MustRegister(m.sends, m.duration, m.resends, m.inbox, m.sessions, m.breaker, m.connects)
 	return m
 }
 
@@ -63,9 +76,22 @@ func (m *metrics) moved(from, to session.State) {
 	if from != "" {
 		m.sessions.WithLabelValues(string(from)).Dec()
 	}
+	if to == session.Connected && from != to {
+		m.logins.Add(1)
+	}
 	if to != "" {
 		m.sessions.WithLabelValues(string(to)).Inc()
 	}
+}
+
+func (m *metrics) connected(result string) { m.connects.WithLabelValues(result).Inc() }
+
+func (m *metrics) breakerOpen(open bool) {
+	value := 0.0
+	if open {
+		value = 1
+	}
+	m.breaker.Set(value)
 }
 
 func (m *metrics) inbound(result string) { m.inbox.WithLabelValues(result).Inc() }

@@ -25,6 +25,7 @@ const (
 
 // peek returns what is due next.
 func (a *Actor) peek(ctx context.Context) ([]db.PeekOutboxRow, error) {
+	a.sender.looked = time.Now()
 	page, err := a.store.Queries().PeekOutbox(ctx, a.store.Pool(), db.PeekOutboxParams{CompanyID: a.companyID, PageSize: pageSize})
 	if err != nil {
 		return nil, fmt.Errorf("peek outbox: %w", err)
@@ -111,13 +112,15 @@ func (s *sender) conclude(ctx context.Context, row *db.PeekOutboxRow, sendErr er
 	}
 	for try := 1; ; try++ {
 		var deliveries []store.Delivery
-		begun, deliveries, err = a.store.Advance(ctx, a.fence, m, next)
+		begun, deliveries, err = a.store.Advance(ctx, a.fence, m, store.Subject{
+			Phone: row.Phone, Kind: row.Kind, ClientRef: row.ClientRef, At: row.At.Add(time.Since(s.looked)),
+		}, next)
 		switch {
 		case err == nil:
 			a.announce(ctx, deliveries)
 			return begun, nil
 		case errors.Is(err, store.ErrNotMoved):
-			return false, nil // a receipt was faster
+			return begun, nil // a receipt was faster
 		case errors.Is(err, store.ErrFenced) || try >= maxAttempts && s.ending():
 			// The row stays sending; the next owner finds it in doubt and resolves it.
 			return false, fmt.Errorf("conclude send: %w", err)
@@ -158,6 +161,7 @@ func verdict(messageID string, attempt int, err error) store.Move {
 // sender should rest.
 func (s *sender) resolveDoubts(ctx context.Context, conn Conn, settled time.Time) (bool, error) {
 	a := s.actor
+	s.looked = time.Now()
 	rows, err := a.store.Queries().ListUnconfirmed(ctx, a.store.Pool(), a.companyID)
 	if err != nil {
 		return false, fmt.Errorf("list unconfirmed: %w", err)
@@ -177,7 +181,8 @@ func (s *sender) resolveDoubts(ctx context.Context, conn Conn, settled time.Time
 			delete(s.doubts, id)
 			continue
 		}
-		row := db.PeekOutboxRow{MessageID: id, Phone: rows[i].Phone, Wire: rows[i].Wire, Attempt: rows[i].Attempt}
+		row := db.PeekOutboxRow{MessageID: id, Phone: rows[i].Phone, Wire: rows[i].Wire, Attempt: rows[i].Attempt,
+			Kind: rows[i].Kind, ClientRef: rows[i].ClientRef, At: rows[i].At}
 		err := a.store.Resume(ctx, a.fence, a.attempt(&row))
 		if errors.Is(err, store.ErrNotMoved) {
 			continue

@@ -2,7 +2,10 @@ package actor
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"wafleet/shared/rpc"
 	"wafleet/shared/session"
@@ -14,15 +17,36 @@ type pairing struct {
 	method session.PairingMethod
 	phone  string
 	codes  []string    // QR codes not yet shown
+	given  int         // how many the socket brought; it takes the first one for longer
 	shown  int         // QR codes shown since the pairing was asked for
 	next   *time.Timer // when what is on show expires
+	until  time.Time   // when the server closes the socket, and with it whatever is on show
 
 	restart bool // the server has asked for a restart before the pairing was confirmed here
 }
 
+const (
+	// socketLife is how long the server keeps a socket open that is not paired (whatsmeow pair-code.go).
+	socketLife = 160 * time.Second
+	// firstQRLife is how long the server takes the first QR code of a socket (whatsmeow qrchan.go).
+	firstQRLife = time.Minute
+)
+
+// Reasons of a pairing that came to nothing, for the company's user.
+const (
+	reasonTimeout     = "pairing_timeout"
+	reasonCodeRefused = "pairing_code_refused"
+	reasonRateLimited = "pairing_rate_limited"
+	reasonNumberTaken = "number_taken"
+	reasonWrongNumber = "wrong_number"
+	reasonPairing     = "pairing_failed"
+)
+
 // beginPairing starts to show QR codes, or asks for a pairing code.
 func (a *Actor) beginPairing(ctx context.Context, codes []string) {
 	a.pairing.codes, a.pairing.restart = codes, false
+	a.pairing.given = len(codes)
+	a.pairing.until = time.Now().Add(socketLife)
 	if a.pairing.method == session.PairingCode && a.pairing.phone != "" {
 		a.requestCode(ctx)
 		return
@@ -36,15 +60,15 @@ func (a *Actor) showNext(ctx context.Context) {
 	p := &a.pairing
 	switch {
 	case p.method == session.PairingCode:
-		a.failPairing(ctx, "pairing_timeout")
+		a.failPairing(ctx, reasonTimeout)
 	case p.shown >= a.cfg.MaxQRAttempts && p.phone != "":
 		p.method = session.PairingCode
 		a.requestCode(ctx)
 	case p.shown >= a.cfg.MaxQRAttempts || len(p.codes) == 0:
-		a.failPairing(ctx, "pairing_timeout")
+		a.failPairing(ctx, reasonTimeout)
 	default:
 		ttl := a.cfg.QRNextTTL
-		if p.shown == 0 {
+		if len(p.codes) == p.given {
 			ttl = a.cfg.QRFirstTTL
 		}
 		code := p.codes[0]
@@ -63,7 +87,15 @@ func (a *Actor) showNext(ctx context.Context) {
 }
 
 func (a *Actor) requestCode(ctx context.Context) {
+	if a.budget != nil {
+		if ok, wait := a.budget.Take(ctx, a.pairing.phone); !ok {
+			a.logger.WarnContext(ctx, "no pairing code: too many were asked for the number", "retry_after", wait)
+			a.failPairing(ctx, reasonRateLimited)
+			return
+		}
+	}
 	conn, phone, socket := a.conn, a.pairing.phone, a.socket.Load()
+	a.asked.Store(&phone)
 	a.workers.Go(func() {
 		asking, cancel := context.WithTimeout(ctx, codeTimeout)
 		defer cancel()
@@ -81,11 +113,12 @@ func (a *Actor) codeReady(ctx context.Context, code string, err error) {
 	}
 	if err != nil {
 		a.logger.WarnContext(ctx, "request pairing code", "error", err)
-		a.failPairing(ctx, "pairing_code_refused")
+		a.failPairing(ctx, reasonCodeRefused)
 		return
 	}
-	a.pairing.next.Reset(a.cfg.PairingCodeTTL)
-	published := rpc.PairingCode{Code: code, Phone: a.pairing.phone, ExpiresAt: time.Now().Add(a.cfg.PairingCodeTTL)}
+	ttl := min(a.cfg.PairingCodeTTL, time.Until(a.pairing.until))
+	a.pairing.next.Reset(ttl)
+	published := rpc.PairingCode{Code: code, Phone: a.pairing.phone, ExpiresAt: time.Now().Add(ttl)}
 	if err := a.board.PublishPairingCode(ctx, a.companyID, published); err != nil {
 		a.logger.WarnContext(ctx, "publish pairing code", "error", err)
 	}
@@ -95,7 +128,39 @@ func (a *Actor) codeReady(ctx context.Context, code string, err error) {
 func (a *Actor) failPairing(ctx context.Context, reason string) {
 	a.endPairing(ctx)
 	a.forget()
-	a.record(ctx, Signal{State: session.Failed, Reason: reason, Action: session.ActionRelink, Event: webhook.SessionDisconnected})
+	action := session.ActionRelink
+	if reason == reasonRateLimited {
+		action = session.ActionWait
+	}
+	a.record(ctx, Signal{State: session.Failed, Reason: reason, Action: action, Event: webhook.SessionDisconnected})
+}
+
+// admit says whether the company may be linked to the number that a phone offers. It runs on the connection's
+// goroutine, while the phone waits.
+func (a *Actor) admit(ctx context.Context, phone string) (reason string) {
+	owner, err := a.store.Queries().FindCompanyByNumber(ctx, a.store.Pool(), phone)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows), err == nil && owner == a.companyID:
+		if asked := a.asked.Load(); asked != nil && !sameLine(*asked, phone) {
+			return reasonWrongNumber
+		}
+		return ""
+	case err != nil:
+		a.logger.WarnContext(ctx, "find owner of the number", "error", err)
+		return reasonPairing
+	}
+	a.logger.WarnContext(ctx, "the number belongs to another company")
+	return reasonNumberTaken
+}
+
+// subscriberDigits is how many digits at the end of a number tell subscribers apart. WhatsApp knows some numbers by
+// another form than people dial: without Brazil's ninth digit, Mexico's 1 or Argentina's 9 in front of the rest.
+const subscriberDigits = 7
+
+// sameLine says that two numbers are forms of one, as far as that shows.
+func sameLine(a, b string) bool {
+	tail := func(s string) string { return s[max(len(s)-subscriberDigits, 0):] }
+	return tail(a) == tail(b)
 }
 
 // endPairing takes down whatever is on show.

@@ -8,19 +8,41 @@ import (
 
 	"wafleet/shared/message"
 	"wafleet/shared/session"
+	"wafleet/shared/store"
 )
 
 // Dialer makes connections. It is implemented by package wa.
 type Dialer interface {
 	// Open prepares the connection of a company without dialling. An empty jid opens an unpaired one.
-	// ErrNoDevice: the keys of that jid are gone, the company has to pair again.
-	Open(ctx context.Context, companyID, jid string, h Handlers) (Conn, error)
+	// ErrNoDevice: the keys of that jid are gone; ErrDeviceUnreadable: they are of no use. The company has to pair again.
+	Open(ctx context.Context, owner Owner, h Handlers) (Conn, error)
+	// Restore brings back the keys of a device that WhatsApp's word had deleted. ErrNoDevice: there is nothing to restore.
+	Restore(ctx context.Context, owner Owner) error
+	// Destroy destroys the keys of a device for good. It is no error if there are none.
+	Destroy(ctx context.Context, owner Owner) error
+	// Version is what connections introduce themselves as from now on.
+	Version() string
+	// FetchVersion asks WhatsApp for the version that it wants.
+	FetchVersion(ctx context.Context) (string, error)
+	// UseVersion changes Version.
+	UseVersion(version string) error
 	// Build turns content into the message that goes on the wire, its random secret included.
 	Build(content message.Content) ([]byte, error)
 }
 
-// ErrNoDevice says that a session's keys are not in the device store.
-var ErrNoDevice = errors.New("device keys are gone")
+// Owner is whose connection is opened, and the right to write for it.
+type Owner struct {
+	CompanyID string
+	JID       string // empty: unpaired
+	Fence     store.Fence
+}
+
+var (
+	// ErrNoDevice says that a session's keys are not in the device store.
+	ErrNoDevice = errors.New("device keys are gone")
+	// ErrDeviceUnreadable says that a session's keys are damaged, or were sealed with another key.
+	ErrDeviceUnreadable = errors.New("device keys are unreadable")
+)
 
 // Conn is the connection of one company. It can be connected, closed and connected again.
 type Conn interface {
@@ -32,6 +54,8 @@ type Conn interface {
 	// RequestPairingCode asks for the code to be typed on the phone with this number. Only while pairing, and
 	// only after the first ShowQR signal.
 	RequestPairingCode(ctx context.Context, phone string) (string, error)
+	// Ping asks the server for a sign of life, for as long as the context allows.
+	Ping(ctx context.Context) error
 	// Send writes one message and waits for the server's ack. Any error is a *SendError.
 	Send(ctx context.Context, m Outgoing) error
 	// Logout unlinks the device on the phone.
@@ -77,6 +101,8 @@ type Handlers struct {
 	Signal  func(Signal)
 	Receive func(ctx context.Context, in Incoming) error
 	Receipt func(ctx context.Context, r Receipt) error
+	// Admit says whether the company may be linked to this number: an empty reason, or why not.
+	Admit func(ctx context.Context, phone string) (reason string)
 	// Bind records that the company is now linked to this device, before the pairing is confirmed.
 	Bind func(ctx context.Context, jid, lid string) error
 	// Wire returns what was sent under an id, to answer a device that could not decrypt it; nil if unknown.
@@ -114,6 +140,17 @@ const (
 	Redial
 	// Retry closes the socket and connects again after a random time that grows with every failure.
 	Retry
+	// Pause closes the socket until After has passed. It says nothing about the network, so it is no failure.
+	Pause
+	// Yield closes the socket because another one logged in with the same keys, and tries again after After; not for
+	// ever, because the two would throw each other out.
+	Yield
+	// Renew closes the socket until the fleet has another version to introduce itself as than Signal.Version.
+	Renew
+	// Suspect asks the server for a sign of life: it has not answered once.
+	Suspect
+	// Hint shows Reason while a pairing is on, to whoever is pairing.
+	Hint
 	// Halt closes the socket, to stay closed until somebody acts.
 	Halt
 	// ShowQR shows the codes in Signal.Codes one after the other.
@@ -127,8 +164,11 @@ type Signal struct {
 	Action session.UserAction
 	Event  string // type of the webhook event
 	Then   Then
-	After  time.Duration // with Retry: not before this has passed
+	After  time.Duration // with Retry, Pause, Yield: not before this has passed
+	UpTo   time.Duration // with Retry: After doubles with every failure up to this; 0: it stays
 	Codes  []string      // with ShowQR
+
+	Version string // with Renew: the one that was refused
 
 	JID, LID, Name string // where newly known
 }

@@ -29,21 +29,32 @@ type script struct {
 	// OnDial and OnSend are the same by company; nil lets them succeed.
 	OnDial func(companyID string) error
 	OnSend func(companyID string, m actor.Outgoing) error
+	// OnRestore is told whose keys are restored.
+	OnRestore func(companyID string)
 	// OpenErr fails Open.
 	OpenErr error
+
+	// Deaf leaves pings unanswered.
+	Deaf bool
 
 	// Obliging makes every connection pair or log in by itself, as with a user who is quick.
 	Obliging bool
 
-	mu      sync.Mutex
-	opened  []string // jids
-	conns   chan *conn
-	sent    []actor.Outgoing
-	frames  chan actor.Outgoing
-	dials   map[string]int   // attempts to connect, by company
-	sockets map[string]int   // open now, by company
-	broken  []string         // companies that had two sockets at a time
-	latest  map[string]*conn // by company
+	mu        sync.Mutex
+	restored  []string // companies
+	destroyed []string // jids
+	version   string   // in use
+	newest    string   // that WhatsApp tells; empty: it does not
+	unlinked  int      // farewells to the phone
+	fetched   int      // how often it was asked
+	opened    []string // jids
+	conns     chan *conn
+	sent      []actor.Outgoing
+	frames    chan actor.Outgoing
+	dials     map[string]int   // attempts to connect, by company
+	sockets   map[string]int   // open now, by company
+	broken    []string         // companies that had two sockets at a time
+	latest    map[string]*conn // by company
 }
 
 func newScript() *script {
@@ -53,22 +64,69 @@ func newScript() *script {
 	}
 }
 
-func (s *script) Open(_ context.Context, companyID, jid string, h actor.Handlers) (actor.Conn, error) {
+func (s *script) Open(_ context.Context, owner actor.Owner, h actor.Handlers) (actor.Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.OpenErr != nil {
 		return nil, s.OpenErr
 	}
-	s.opened = append(s.opened, jid)
-	c := &conn{Handlers: h, script: s, companyID: companyID, jid: jid}
+	s.opened = append(s.opened, owner.JID)
+	c := &conn{Handlers: h, script: s, companyID: owner.CompanyID, jid: owner.JID}
 	c.Signal = func(signal actor.Signal) {
 		if signal.Then == actor.Drain {
 			c.logIn()
 		}
 		h.Signal(signal)
 	}
-	s.latest[companyID] = c
+	s.latest[owner.CompanyID] = c
 	return c, nil
+}
+
+func (s *script) Restore(_ context.Context, owner actor.Owner) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.restored = append(s.restored, owner.CompanyID)
+	if s.OnRestore != nil {
+		s.OnRestore(owner.CompanyID)
+	}
+	return nil
+}
+
+func (s *script) Destroy(_ context.Context, owner actor.Owner) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.destroyed = append(s.destroyed, owner.JID)
+	return nil
+}
+
+// Destroyed lists the devices whose keys were destroyed.
+func (s *script) Destroyed() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.destroyed)
+}
+
+func (s *script) Version() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.version
+}
+
+func (s *script) FetchVersion(context.Context) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fetched++
+	if s.newest == "" {
+		return "", errOffline
+	}
+	return s.newest, nil
+}
+
+func (s *script) UseVersion(version string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.version = version
+	return nil
 }
 
 func (s *script) Build(c message.Content) ([]byte, error) { return []byte("wire:" + c.Text), nil }
@@ -265,6 +323,17 @@ func (c *conn) RequestPairingCode(_ context.Context, phone string) (string, erro
 	return "ABCD-EFGH", nil
 }
 
+func (c *conn) Ping(ctx context.Context) error {
+	c.script.mu.Lock()
+	deaf := c.script.Deaf
+	c.script.mu.Unlock()
+	if deaf {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return nil
+}
+
 func (c *conn) Send(_ context.Context, m actor.Outgoing) error {
 	c.mu.Lock()
 	online := c.open && c.loggedIn
@@ -292,4 +361,9 @@ func (c *conn) Send(_ context.Context, m actor.Outgoing) error {
 	return nil
 }
 
-func (c *conn) Logout(context.Context) error { return nil }
+func (c *conn) Logout(context.Context) error {
+	c.script.mu.Lock()
+	defer c.script.mu.Unlock()
+	c.script.unlinked++
+	return nil
+}

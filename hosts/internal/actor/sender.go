@@ -44,6 +44,7 @@ type sender struct {
 	// Of the goroutine alone.
 	doubts map[string]doubt // unconfirmed messages that a resend has not settled
 	unsure bool             // a write failed: a claim may be committed although nothing is in hand
+	looked time.Time        // when the outbox was looked at last, which told the database's time
 }
 
 // doubt is how long an unconfirmed message has been one, in connected time.

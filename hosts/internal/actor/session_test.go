@@ -2,6 +2,7 @@ package actor_test
 
 import (
 	"errors"
+	"maps"
 	"testing"
 	"time"
 
@@ -149,6 +150,30 @@ func TestALostSocketComesBack(t *testing.T) {
 
 	id := b.accept(t, "79001111111", "after the gap")
 	b.awaitStatus(t, id, message.Sent)
+}
+
+// What ends after it had worked is no failed connect: ten thousand sockets that drop at once say nothing about the rate at
+// which they may come back. What ends before it was answered is one.
+func TestWhatCountsAsAFailedConnect(t *testing.T) {
+	t.Parallel()
+	b := setup(t, quick)
+	connects := func(want map[string]int) {
+		t.Helper()
+		require.Eventually(t, func() bool { return maps.Equal(want, b.connects(t)) }, await, time.Millisecond, "%v", want)
+	}
+	c := b.online(t) // by a pairing, with its restart
+	connects(map[string]int{"answered": 2})
+	c.Signal(lost())
+	c = b.AwaitDial(t)
+	c.Signal(connected())
+	b.awaitState(t, session.Connected)
+	connects(map[string]int{"answered": 3})
+	c.Signal(lost())
+	c = b.AwaitDial(t)
+	c.Signal(lost())
+	b.AwaitDial(t).Signal(connected())
+	b.awaitState(t, session.Connected)
+	connects(map[string]int{"answered": 4, "failed": 1})
 }
 
 // whatsmeow tells of a login even when the socket dropped while it was settling in; the session is not online then.

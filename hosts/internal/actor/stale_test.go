@@ -35,11 +35,12 @@ var halts = map[string]actor.Signal{
 func stale() []actor.Signal {
 	replaced := lost()
 	replaced.Reason, replaced.Event, replaced.After = "stream_replaced", webhook.SessionReplaced, time.Nanosecond
+	replaced.Then = actor.Yield
 	return []actor.Signal{
 		connected(),
 		lost(),
 		replaced,
-		{State: session.Banned, Reason: "temporary_ban_101", Action: session.ActionWait, Event: webhook.SessionBanned, Then: actor.Retry},
+		{State: session.Banned, Reason: "temporary_ban_101", Action: session.ActionWait, Event: webhook.SessionBanned, Then: actor.Pause, After: time.Nanosecond},
 		{Then: actor.Settle},
 		{Then: actor.Redial},
 		{Then: actor.ShowQR, Codes: []string{"qr-1", "qr-2"}},
@@ -78,12 +79,20 @@ func TestAHaltIsTheLastWord(t *testing.T) {
 // would throw each other out as fast as they can.
 func TestAPauseIsNotCutShort(t *testing.T) {
 	t.Parallel()
-	for name, state := range map[string]session.State{"replaced": session.Reconnecting, "banned": session.Banned} {
+	for name, tc := range map[string]struct {
+		state session.State
+		then  actor.Then
+	}{
+		"refused":  {session.Reconnecting, actor.Retry},
+		"replaced": {session.Reconnecting, actor.Yield},
+		"banned":   {session.Banned, actor.Pause},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t, quick)
 			c := b.online(t)
-			pause := actor.Signal{State: state, Reason: name, Event: webhook.SessionDisconnected, Then: actor.Retry, After: time.Hour}
+			state := tc.state
+			pause := actor.Signal{State: state, Reason: name, Event: webhook.SessionDisconnected, Then: tc.then, After: time.Hour}
 			c.Signal(pause)
 			b.awaitState(t, state)
 			dials := b.Dials(company)
@@ -92,8 +101,14 @@ func TestAPauseIsNotCutShort(t *testing.T) {
 			}
 			require.Never(t, func() bool { return b.Dials(company) > dials }, 100*time.Millisecond, 5*time.Millisecond)
 			require.Equal(t, name, b.session(t).Reason)
-			b.want(t, session.DesiredRunning) // but a wish ends it
-			b.AwaitDial(t)
+			b.want(t, session.DesiredRunning)
+			if state != session.Banned { // but a wish ends it, where that does no harm
+				b.AwaitDial(t)
+				return
+			}
+			require.Eventually(t, func() bool { return b.session(t).ObservedGeneration == 2 }, await, time.Millisecond)
+			require.Equal(t, dials, b.Dials(company))
+			require.Equal(t, string(session.Banned), b.session(t).State)
 		})
 	}
 }

@@ -2,7 +2,7 @@ package devicestore
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"sync"
 )
 
@@ -46,20 +46,20 @@ func (s *send) end() error {
 }
 
 // storeError marks what came from a store, because whatsmeow mixes it with what is wrong with a message.
-type storeError struct {
-	doing string
-	err   error
-}
+type storeError struct{ err error }
 
-func (e *storeError) Error() string { return fmt.Sprintf("%s: %v", e.doing, e.err) }
+func (e *storeError) Error() string { return e.err.Error() }
 func (e *storeError) Unwrap() error { return e.err }
 
 // check passes on what a store returned, and aborts the send that it was for if that is an error.
-func check(ctx context.Context, doing string, err error) error {
+func check(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	err = &storeError{doing: doing, err: err}
+	var marked *storeError
+	if !errors.As(err, &marked) {
+		err = &storeError{err}
+	}
 	if s, ok := ctx.Value(sendKey{}).(*send); ok {
 		s.fail(err)
 	}

@@ -15,7 +15,7 @@ func TestEveryErrorOfAStoreAbortsTheSend(t *testing.T) {
 	t.Parallel()
 	s, _ := openStore(t)
 	device := pair(t, s, testJID, testLID)
-	require.NoError(t, s.db.Close()) // Postgres is gone
+	s.pool.Close() // Postgres is gone
 	pn, lid := mustJID("79001000002@s.whatsapp.net"), mustJID("1002@lid")
 	for name, use := range map[string]func(ctx context.Context, d *store.Device) error{
 		"GetSession": func(ctx context.Context, d *store.Device) error {
@@ -37,8 +37,11 @@ func TestEveryErrorOfAStoreAbortsTheSend(t *testing.T) {
 		"DeleteSession":     func(ctx context.Context, d *store.Device) error { return d.Sessions.DeleteSession(ctx, peer) },
 		"DeleteAllSessions": func(ctx context.Context, d *store.Device) error { return d.Sessions.DeleteAllSessions(ctx, peer) },
 		"MigratePNToLID":    func(ctx context.Context, d *store.Device) error { return d.Sessions.MigratePNToLID(ctx, pn, lid) },
-		"PutIdentity": func(ctx context.Context, d *store.Device) error {
-			return d.Identities.PutIdentity(ctx, peer, [32]byte{})
+		"PutIdentity": func(ctx context.Context, d *store.Device) error { // it goes with the sessions
+			if err := d.Identities.PutIdentity(ctx, peer, [32]byte{}); err != nil {
+				return err
+			}
+			return d.Sessions.PutManySessions(ctx, nil)
 		},
 		"IsTrustedIdentity": func(ctx context.Context, d *store.Device) error {
 			_, err := d.Identities.IsTrustedIdentity(ctx, peer, [32]byte{})
@@ -75,8 +78,14 @@ func TestEveryErrorOfAStoreAbortsTheSend(t *testing.T) {
 			_, err := d.LIDs.GetManyLIDsForPNs(ctx, []types.JID{pn})
 			return err
 		},
-		"PutMessageSecret": func(ctx context.Context, d *store.Device) error {
-			return d.MsgSecrets.PutMessageSecret(ctx, pn, pn, "A", nil)
+		"PutMessageSecret": func(ctx context.Context, d *store.Device) error { // so does this
+			if err := d.MsgSecrets.PutMessageSecret(ctx, pn, pn, "A", nil); err != nil {
+				return err
+			}
+			return d.Sessions.PutManySessions(ctx, nil)
+		},
+		"PutMessageSecret of a group": func(ctx context.Context, d *store.Device) error {
+			return d.MsgSecrets.PutMessageSecret(ctx, mustJID("1@g.us"), pn, "A", nil)
 		},
 		"PutMessageSecrets": func(ctx context.Context, d *store.Device) error {
 			return d.MsgSecrets.PutMessageSecrets(ctx, []store.MessageSecretInsert{{Chat: pn, Sender: pn}})
@@ -128,14 +137,14 @@ func TestWithAbort(t *testing.T) {
 		ctx, end := WithAbort(t.Context())
 		first, second := errors.New("first"), errors.New("second")
 		derived := context.WithValue(ctx, transactionKey{}, nil)
-		require.ErrorIs(t, check(derived, "do", first), first)
-		require.ErrorIs(t, check(derived, "do", second), second)
+		require.ErrorIs(t, check(derived, first), first)
+		require.ErrorIs(t, check(derived, second), second)
 		require.ErrorIs(t, end(), first)
 	})
 	t.Run("other work goes on", func(t *testing.T) {
 		t.Parallel()
 		ctx, end := WithAbort(t.Context())
-		require.Error(t, check(t.Context(), "do", errors.New("of another")))
+		require.Error(t, check(t.Context(), errors.New("of another")))
 		require.NoError(t, ctx.Err())
 		require.NoError(t, end())
 	})

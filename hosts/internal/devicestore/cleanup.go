@@ -4,6 +4,10 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"wafleet/hosts/internal/devicestore/db"
 )
 
 const (
@@ -13,32 +17,22 @@ const (
 	eventPeriod = 14 * 24 * time.Hour
 )
 
-const (
-	allowSweepQuery      = `SET LOCAL statement_timeout = '15min'`
-	deleteOldEventsQuery = `
-		DELETE FROM whatsmeow_event_buffer
-		WHERE insert_timestamp < (extract(epoch FROM now() - make_interval(secs => $1)) * 1000)::bigint`
-	deleteOldPrivacyQuery = `
-		DELETE FROM whatsmeow_privacy_tokens WHERE our_jid IN
-		(SELECT jid FROM wafleet_tombstones WHERE deleted_at < now() - make_interval(secs => $1))`
-	deleteOldDevicesQuery = `
-		DELETE FROM whatsmeow_device WHERE jid IN
-		(SELECT jid FROM wafleet_tombstones WHERE deleted_at < now() - make_interval(secs => $1))`
-)
+// sweepTimeout is how long one of the deletes may take.
+const sweepTimeout = 15 * time.Minute
 
 // CleanUp deletes, for all devices, the buffer of messages of more than 14 days ago, and the devices with tombstones of
 // more than 30. It reads whole tables, for up to 15 minutes each: once a day, by one process of the fleet, is enough; more
 // do no harm.
 func (s *Store) CleanUp(ctx context.Context) error {
 	for _, sweep := range []struct {
-		what, query string
-		age         time.Duration
+		what  string
+		clean func(ctx context.Context, tx db.DBTX, age float64) (int64, error)
+		age   time.Duration
 	}{
-		{"buffered events", deleteOldEventsQuery, eventPeriod},
-		{"privacy tokens", deleteOldPrivacyQuery, tombstonePeriod},
-		{"devices", deleteOldDevicesQuery, tombstonePeriod},
+		{"buffered events", s.queries.CleanUpEvents, eventPeriod},
+		{"devices", s.queries.CleanUpDevices, tombstonePeriod},
 	} {
-		deleted, err := s.sweep(ctx, sweep.query, sweep.age)
+		deleted, err := s.sweep(ctx, sweep.clean, sweep.age)
 		if err != nil {
 			return fmt.Errorf("clean up %s: %w", sweep.what, err)
 		}
@@ -49,18 +43,16 @@ func (s *Store) CleanUp(ctx context.Context) error {
 	return nil
 }
 
-// sweep runs a statement that may take longer than those of a message.
-func (s *Store) sweep(ctx context.Context, query string, age time.Duration) (deleted int64, err error) {
-	err = s.db.DoTxn(ctx, nil, func(ctx context.Context) error {
-		if _, err := s.db.Exec(ctx, allowSweepQuery); err != nil {
+// sweep runs a statement that may take longer than the pool's others.
+func (s *Store) sweep(ctx context.Context, clean func(ctx context.Context, tx db.DBTX, age float64) (int64, error), age time.Duration) (deleted int64, err error) {
+	ctx, done := context.WithTimeout(ctx, sweepTimeout)
+	defer done()
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = 0"); err != nil { // the context bounds it
 			return fmt.Errorf("set timeout: %w", err)
 		}
-		result, err := s.db.Exec(ctx, query, age.Seconds())
-		if err != nil {
-			return fmt.Errorf("delete: %w", err)
-		}
-		deleted, err = result.RowsAffected()
-		return err //nolint:wrapcheck // never an error in Postgres
+		deleted, err = clean(ctx, tx, age.Seconds())
+		return err
 	})
 	return deleted, err //nolint:wrapcheck // CleanUp says what was swept
 }

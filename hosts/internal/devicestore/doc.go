@@ -3,9 +3,10 @@
 //
 // # Overview
 //
-// A Store hands out devices: New for a company that is about to pair, Load for a paired one. Inside, whatsmeow's own
-// sqlstore does the SQL, in a schema of its own; nothing of it shows outside of this package. What it hands out is
-// wrapped, one file per store, because stock behaviour loses messages or costs too much in a fleet:
+// A Store hands out devices: New for a company that is about to pair, Load for a paired one, with Preload for a cold
+// start. Each has an owner: a company, and the fence under which its host may write. One type, device, is all the stores
+// that whatsmeow asks for, one file each; work.go and keep.go make of what one send or one decryption stores a single
+// statement. It does by design what whatsmeow's own sqlstore does not, which loses messages or costs too much in a fleet:
 //
 //	lids.go        a cold cache lost the device part of a LID: companions got what only the phone could decrypt
 //	sessions.go    the own device never had a session: every send fetched a key bundle of itself and burned a prekey
@@ -15,6 +16,21 @@
 //	identities.go  every message read and rewrote the identity of every recipient
 //	prekeys.go     a pairing inserted 812 prekeys one by one
 //	container.go   one 401 from WhatsApp destroyed the keys at once
+//
+// # Tables
+//
+// migrations/00003_devices.sql. What is secret is sealed with the company's data key, and bound to the table, the device
+// and the row it belongs to. What does not open is missing, because Signal recovers from that: a session is made anew, a
+// message encrypted again. Only the keys of the device itself are not: they are ErrUnreadableDevice.
+//
+// Every write checks the term of the shard's lease in its own statement, with a row lock (KEY SHARE, see
+// migrations/00001_init.sql). If it is not held any more, nothing is written and the error is shared/store.ErrFenced.
+//
+// # Statements
+//
+// A send to known devices is two: all sessions with their identities, and all that is to be stored. So is a message from
+// whoever sent the last one: the buffered event with the session that is likely to be needed, and all that the decryption
+// stores; from another peer it is three. A login is one, or none after a Preload. A test counts them.
 //
 // # A device's life
 //
@@ -38,14 +54,16 @@
 //     ErrStale before its frame and may be tried again at once, the answer to a retry receipt makes others wait.
 //   - A message that could not be decrypted because of the database is neither acked nor answered with a retry receipt.
 //     It comes again after the next connect.
-//   - Identities are cached, see identities.go. A cached answer equals what Postgres would have said.
+//   - The identity that a send or a decryption relies on was read with the session, and cannot have been deleted since: a
+//     deletion makes whatever relies on it stale.
+//   - The buffered plaintext of a message that was handled goes with the next write of its device. Until then it stays,
+//     sealed; a message that comes again meanwhile is handled again only if the process has ended since.
 //
-// All of this holds while one process owns the device: the caches and the order of steps are in its memory. That is what
-// the shard's lease is for. The stores do not check the lease's term themselves.
+// The order of steps is kept in memory. That is enough, because one process owns the device and the fence keeps others
+// from writing; and only one device per JID is in use in it.
 //
-// # What stays as whatsmeow has it
+// # What needs nothing
 //
 // Sender keys need no order of steps: the own one is used under the lock that whatsmeow holds for a whole send, those of
-// others in the one goroutine that handles nodes. The map from LIDs to phone numbers is one unbounded cache per process,
-// with one lock over its round trips.
+// others in the one goroutine that handles nodes.
 package devicestore

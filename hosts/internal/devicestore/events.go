@@ -8,47 +8,108 @@ import (
 	"slices"
 	"time"
 
-	"go.mau.fi/util/dbutil"
 	"go.mau.fi/whatsmeow/store"
+
+	"wafleet/hosts/internal/devicestore/db"
+	"wafleet/shared/vault"
 )
+
+const eventsTable = "device_events"
 
 // maxDecryptions bounds how often a decryption starts over because a send stepped the session in the meantime.
 const maxDecryptions = 5
 
-var _ store.EventBuffer = (*events)(nil)
+var _ store.EventBuffer = (*device)(nil)
 
-// events is the buffer that keeps a decrypted message until it is handled, and the transaction around a decryption.
-type events struct {
-	store.EventBuffer
-
-	steps      *ratchets
-	identities *identities
+// GetBufferedEvent returns nil if the ciphertext was not decrypted yet. With the same statement it reads the session of
+// whoever sent the last message, because the decryption that follows may need it.
+func (d *device) GetBufferedEvent(ctx context.Context, ciphertextHash [32]byte) (*store.BufferedEvent, error) {
+	d.expecting.Lock()
+	likely, handled := d.likely, slices.Contains(d.handled, ciphertextHash)
+	d.guess = nil
+	d.expecting.Unlock()
+	now, _ := d.steps.now(nil)
+	row, err := read(ctx, "get buffered event", func(ctx context.Context) (db.GetEventRow, error) {
+		return d.store.queries.GetEvent(ctx, d.store.pool, db.GetEventParams{
+			CompanyID: d.owner.CompanyID, JID: d.jid, CiphertextHash: ciphertextHash[:], Likely: likely,
+		})
+	})
+	if err != nil {
+		return nil, &postponedError{err}
+	}
+	if !row.Found {
+		return nil, d.expect(ctx, likely, now, row)
+	}
+	found := &store.BufferedEvent{ServerTime: time.Unix(row.ServerAt, 0), InsertTime: row.CreatedAt}
+	if row.SealedPlaintext == nil || handled {
+		return found, nil
+	}
+	found.Plaintext, err = d.store.sealer.Open(ctx, d.owner.CompanyID, d.place(eventsTable, string(ciphertextHash[:])), row.SealedPlaintext)
+	if errors.Is(err, vault.ErrCannotOpen) {
+		// Not the database's fault for a while, but for ever: the sender is asked for another encryption.
+		return nil, fmt.Errorf("open buffered event: %w", err)
+	}
+	if err != nil {
+		return nil, &postponedError{fmt.Errorf("open buffered event: %w", err)}
+	}
+	return found, nil
 }
 
-// GetBufferedEvent returns nil if the ciphertext was not decrypted yet.
-func (e *events) GetBufferedEvent(ctx context.Context, ciphertextHash [32]byte) (*store.BufferedEvent, error) {
-	event, err := e.EventBuffer.GetBufferedEvent(ctx, ciphertextHash)
-	if err != nil {
-		return nil, &postponedError{fmt.Errorf("get buffered event: %w", err)}
+// expect keeps a session for the decryption that follows.
+func (d *device) expect(ctx context.Context, likely string, now uint64, row db.GetEventRow) error {
+	if row.SealedSession == nil {
+		return nil
 	}
-	return event, nil
+	session, err := d.open(ctx, sessionsTable, likely, row.SealedSession)
+	if err != nil {
+		return &postponedError{err}
+	}
+	d.expecting.Lock()
+	defer d.expecting.Unlock()
+	d.guess = &guess{address: likely, readAt: now, session: session, identity: identityOf(row.Identity)}
+	return nil
 }
 
 // PutBufferedEvent stores the plaintext with the ratchet step that brought it.
-func (e *events) PutBufferedEvent(ctx context.Context, ciphertextHash [32]byte, plaintext []byte, serverTimestamp time.Time) error {
-	return check(ctx, "put buffered event", e.EventBuffer.PutBufferedEvent(ctx, ciphertextHash, plaintext, serverTimestamp))
+func (d *device) PutBufferedEvent(ctx context.Context, ciphertextHash [32]byte, plaintext []byte, serverTimestamp time.Time) error {
+	e := &event{hash: ciphertextHash, plaintext: plaintext, serverAt: serverTimestamp}
+	if w := transactionOf(ctx); w != nil {
+		w.batch.event = e
+		return nil
+	}
+	return d.keep(ctx, "put buffered event", batch{event: e})
 }
 
-// DeleteOldBufferedHashes does nothing: every client calls it after its first message, and it sweeps the buffers of all
-// devices. CleanUp does that, on schedule.
-func (e *events) DeleteOldBufferedHashes(context.Context) error { return nil }
+// ClearBufferedEventPlaintext marks a message as handled. What remembers that is this process: the row follows with the
+// next write of the device. Without one, after a crash, a message that comes again is handled again, which whoever
+// handles it has to bear anyhow (it may crash before this call).
+func (d *device) ClearBufferedEventPlaintext(ctx context.Context, ciphertextHash [32]byte) error {
+	d.expecting.Lock()
+	d.handled = append(d.handled, ciphertextHash)
+	full := len(d.handled) > maxHandled
+	d.expecting.Unlock()
+	if !full {
+		return nil
+	}
+	return d.keep(ctx, "clear buffered events", batch{})
+}
 
-// DoDecryptionTxn runs a decryption in a transaction. If somebody stepped the session while it ran, it starts over, with
-// the session reserved. What the database is to blame for is returned as a postponedError.
-func (e *events) DoDecryptionTxn(ctx context.Context, decrypt func(context.Context) error) error {
+// DeleteOldBufferedHashes does nothing: every client calls it after its first message, and stock sweeps the buffers of
+// all devices each time. CleanUp does that, on schedule.
+func (d *device) DeleteOldBufferedHashes(context.Context) error { return nil }
+
+// DoDecryptionTxn runs a decryption and stores what it has brought with one statement, or nothing if it failed. If
+// somebody stepped the session while it ran, it starts over, with the session reserved. What the database is to blame
+// for is returned as a postponedError.
+func (d *device) DoDecryptionTxn(ctx context.Context, decrypt func(context.Context) error) error {
+	d.expecting.Lock()
+	g := d.guess
+	d.guess = nil
+	d.expecting.Unlock()
 	var stale *staleError
 	for attempt := 1; ; attempt++ {
-		err := e.transaction(ctx, stale, decrypt)
+		err := d.transaction(ctx, stale, g, decrypt)
+		g = nil
 		if !errors.As(err, &stale) || attempt == maxDecryptions {
 			return postpone(err)
 		}
@@ -56,18 +117,25 @@ func (e *events) DoDecryptionTxn(ctx context.Context, decrypt func(context.Conte
 }
 
 // transaction is one attempt, after one that was stale unless that is nil.
-func (e *events) transaction(ctx context.Context, stale *staleError, decrypt func(context.Context) error) error {
+func (d *device) transaction(ctx context.Context, stale *staleError, g *guess, decrypt func(context.Context) error) error {
 	w := newTransaction()
-	defer func() {
-		e.steps.release(slices.Collect(maps.Keys(w.claimed)))
-		e.identities.forget(slices.Collect(maps.Keys(w.identities))...)
-	}()
+	w.guess = g
+	defer func() { d.steps.release(slices.Collect(maps.Keys(w.claimed))) }()
 	if stale != nil {
-		if err := e.steps.reserve(ctx, w, stale); err != nil {
-			return &storeError{doing: "reserve session", err: err}
+		if err := d.steps.reserve(ctx, w, stale); err != nil {
+			return &storeError{err}
 		}
 	}
-	return e.EventBuffer.DoDecryptionTxn(context.WithValue(ctx, transactionKey{}, w), decrypt) //nolint:wrapcheck // the caller looks at it
+	if err := decrypt(context.WithValue(ctx, transactionKey{}, w)); err != nil {
+		return err
+	}
+	b := w.takeBatch()
+	for address := range b.sessions {
+		d.expecting.Lock()
+		d.likely = address
+		d.expecting.Unlock()
+	}
+	return d.keep(ctx, "store decryption", b)
 }
 
 // postponedError passes for a cancelled context, which is what whatsmeow takes as a reason not to ack a message and not
@@ -81,7 +149,7 @@ func (e *postponedError) Is(target error) bool { return target == context.Cancel
 // postpone tells what the database is to blame for from what is wrong with the message.
 func postpone(err error) error {
 	var fromStore *storeError
-	if errors.As(err, &fromStore) || errors.Is(err, dbutil.ErrTxnBegin) || errors.Is(err, dbutil.ErrTxnCommit) {
+	if errors.As(err, &fromStore) {
 		return &postponedError{err}
 	}
 	return err

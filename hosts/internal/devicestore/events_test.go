@@ -13,16 +13,15 @@ import (
 func TestADecryptionThatFailsForTheDatabaseIsPostponed(t *testing.T) {
 	t.Parallel()
 	for name, broken := range map[string]string{
-		"session":  "ALTER TABLE whatsmeow_sessions RENAME TO away",
-		"identity": "ALTER TABLE whatsmeow_identity_keys RENAME TO away",
-		"buffer":   "ALTER TABLE whatsmeow_event_buffer RENAME TO away",
+		"session":  "ALTER TABLE device_sessions RENAME TO away",
+		"identity": "ALTER TABLE device_identities RENAME TO away",
+		"buffer":   "ALTER TABLE device_events RENAME TO away",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			alice, bob, s := acquainted(t)
 			message, err := encrypt(t.Context(), bob, alice, "from bob")
 			require.NoError(t, err)
-			alice.Identities.(*identities).forgetAll()
 			execute(t, s, broken)
 			err = alice.EventBuffer.DoDecryptionTxn(t.Context(), func(ctx context.Context) error {
 				if _, err := decryptBetween(ctx, alice, bob, message, func() {}); err != nil {
@@ -39,14 +38,16 @@ func TestADecryptionThatCannotBeginIsPostponed(t *testing.T) {
 	t.Parallel()
 	s, _ := openStore(t)
 	device := pair(t, s, testJID, testLID)
-	require.NoError(t, s.Close())
+	s.pool.Close()
 	_, err := device.EventBuffer.GetBufferedEvent(t.Context(), [32]byte{1})
 	require.ErrorIs(t, err, context.Canceled)
-	err = device.EventBuffer.DoDecryptionTxn(t.Context(), func(context.Context) error {
-		t.Error("began")
-		return nil
+	err = device.EventBuffer.DoDecryptionTxn(t.Context(), func(ctx context.Context) error {
+		_, err := device.Sessions.HasSession(ctx, peer)
+		return err
 	})
 	require.ErrorIs(t, err, context.Canceled)
+	err = device.EventBuffer.DoDecryptionTxn(t.Context(), func(context.Context) error { return nil })
+	require.ErrorIs(t, err, context.Canceled, "what it has brought could not be stored")
 }
 
 // A commit can fail, too: here because a constraint is checked only then.
@@ -56,13 +57,13 @@ func TestADecryptionThatCannotBeCommittedIsPostponed(t *testing.T) {
 	message, err := encrypt(t.Context(), bob, alice, "from bob")
 	require.NoError(t, err)
 	execute(t, s, "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$")
-	execute(t, s, `CREATE CONSTRAINT TRIGGER refuse AFTER UPDATE ON whatsmeow_sessions
+	execute(t, s, `CREATE CONSTRAINT TRIGGER refuse AFTER UPDATE ON device_sessions
 		DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()`)
 	_, err = decrypt(t.Context(), alice, bob, message)
 	require.ErrorContains(t, err, "refused")
 	require.ErrorIs(t, err, context.Canceled)
 
-	execute(t, s, "DROP TRIGGER refuse ON whatsmeow_sessions")
+	execute(t, s, "DROP TRIGGER refuse ON device_sessions")
 	text, err := decrypt(t.Context(), alice, bob, message) // it has come again
 	require.NoError(t, err)
 	require.Equal(t, "from bob", text)

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/require"
 	"go.mau.fi/libsignal/ecc"
 	"go.mau.fi/libsignal/keys/identity"
@@ -17,57 +19,76 @@ import (
 	"go.mau.fi/libsignal/util/optional"
 	"go.mau.fi/whatsmeow/proto/waAdv"
 	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/store/sqlstore"
 	"go.mau.fi/whatsmeow/types"
+	waLog "go.mau.fi/whatsmeow/util/log"
 
+	"wafleet/hosts/internal/devicestore/devicestoretest"
 	"wafleet/shared/store/pgtest"
 )
 
+// process is a store as one process has it, on a database that it may share with others.
+type process struct {
+	*Store
+
+	database *devicestoretest.Database
+	mu       *sync.Mutex
+	known    map[string]bool // companies
+}
+
 // openStore opens a store on a database of its own.
-func openStore(t *testing.T) (*Store, *statements) {
+func openStore(t *testing.T) (*process, *statements) {
 	t.Helper()
-	return reopen(t, pgtest.URL(t))
+	d := devicestoretest.New(t, pgtest.MaxConns(2))
+	return reopen(t, &process{database: d, mu: &sync.Mutex{}, known: map[string]bool{}})
 }
 
 // reopen opens a store as a process does that has just started.
-func reopen(t *testing.T, url string) (*Store, *statements) {
+func reopen(t *testing.T, p *process) (*process, *statements) {
 	t.Helper()
 	traced := &statements{}
-	s, err := Open(t.Context(), url, Config{MaxConns: 3, tracer: traced}, slog.New(slog.DiscardHandler))
+	config, err := pgxpool.ParseConfig(p.database.Pool.Config().ConnString())
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	return s, traced
+	config.MaxConns, config.ConnConfig.Tracer = 3, traced
+	pool, err := pgxpool.NewWithConfig(context.WithoutCancel(t.Context()), config)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	again := *p
+	again.Store = Open(pool, p.database.NewVault(t), slog.New(slog.DiscardHandler))
+	return &again, traced
+}
+
+// owner is who owns the devices of a phone number: each number is a company's.
+func (p *process) owner(t *testing.T, jid string) Owner {
+	t.Helper()
+	number, _, _ := strings.Cut(jid, "@")
+	number, _, _ = strings.Cut(number, ":")
+	company := "company-" + number
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.known[company] {
+		p.database.Company(t, company)
+		p.known[company] = true
+	}
+	return Owner{CompanyID: company, Fence: p.database.Fence}
 }
 
 // statements records what a store says to Postgres.
 type statements struct {
 	mu   sync.Mutex
 	said []string
-	then func() // called once, when the next one has been answered
 }
 
 func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.said = append(s.said, strings.Join(strings.Fields(data.SQL), " "))
+	if !strings.Contains(data.SQL, "company_keys") { // the vault's, once per company and process
+		s.said = append(s.said, strings.Join(strings.Fields(data.SQL), " "))
+	}
 	return ctx
 }
 
-func (s *statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {
-	s.mu.Lock()
-	then := s.then
-	s.then = nil
-	s.mu.Unlock()
-	if then != nil {
-		then()
-	}
-}
-
-// next has something done between the answer to the next statement and its use.
-func (s *statements) next(then func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.then = then
-}
+func (s *statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
 // take returns what was said since it was called last.
 func (s *statements) take() []string {
@@ -81,8 +102,13 @@ func (s *statements) take() []string {
 func bindNothing(context.Context, string, string) error { return nil }
 
 // unpairedDevice is a device in the state in which whatsmeow saves it for the first time.
-func unpairedDevice(s *Store, jid, lid string, bind func(ctx context.Context, jid, lid string) error) *store.Device {
-	device := s.New(bind)
+func unpairedDevice(t *testing.T, p *process, jid, lid string, bind func(ctx context.Context, jid, lid string) error) *store.Device {
+	t.Helper()
+	return withIdentity(p.New(p.owner(t, jid), bind), jid, lid)
+}
+
+// withIdentity fills in what a pairing tells.
+func withIdentity(device *store.Device, jid, lid string) *store.Device {
 	id := mustJID(jid)
 	device.ID, device.LID = &id, mustJID(lid)
 	device.Account = &waAdv.ADVSignedDeviceIdentity{
@@ -92,20 +118,39 @@ func unpairedDevice(s *Store, jid, lid string, bind func(ctx context.Context, ji
 }
 
 // pair returns a paired device.
-func pair(t *testing.T, s *Store, jid, lid string) *store.Device {
+func pair(t *testing.T, p *process, jid, lid string) *store.Device {
 	t.Helper()
-	device := unpairedDevice(s, jid, lid, bindNothing)
+	device := unpairedDevice(t, p, jid, lid, bindNothing)
 	require.NoError(t, device.Save(t.Context()))
 	return device
 }
 
-// stockDevice is the same device as whatsmeow would have it, for comparison.
-func stockDevice(t *testing.T, s *Store, jid string) *store.Device {
+func load(t *testing.T, p *process, jid string) *store.Device {
 	t.Helper()
-	device, err := s.stock.GetDevice(t.Context(), mustJID(jid))
+	device, err := p.Load(t.Context(), p.owner(t, jid), jid)
 	require.NoError(t, err)
-	require.NotNil(t, device)
 	return device
+}
+
+// stockSchema is where stock has its tables in the database of a test.
+const stockSchema = "stock"
+
+// stock is whatsmeow's own store, the oracle.
+func stock(t *testing.T, p *process) (*sqlstore.Container, *statements) {
+	t.Helper()
+	config, err := pgx.ParseConfig(p.database.Pool.Config().ConnString())
+	require.NoError(t, err)
+	traced := &statements{}
+	config.Tracer = traced
+	config.RuntimeParams["search_path"] = stockSchema
+	db := stdlib.OpenDB(*config)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	_, err = db.ExecContext(t.Context(), "CREATE SCHEMA IF NOT EXISTS "+stockSchema)
+	require.NoError(t, err)
+	container := sqlstore.NewWithDB(db, "postgres", waLog.Noop)
+	require.NoError(t, container.Upgrade(t.Context()))
+	traced.take()
+	return container, traced
 }
 
 func mustJID(s string) types.JID {
@@ -158,15 +203,15 @@ func decrypt(ctx context.Context, to, from *store.Device, message protocol.Ciphe
 }
 
 // acquainted returns two paired devices that have exchanged messages in both directions.
-func acquainted(t *testing.T) (alice, bob *store.Device, s *Store) {
+func acquainted(t *testing.T) (alice, bob *store.Device, p *process) {
 	t.Helper()
-	s, _ = openStore(t)
-	alice = pair(t, s, "79001000001:1@s.whatsapp.net", "1001:1@lid")
-	bob = pair(t, s, "79001000002:2@s.whatsapp.net", "1002:2@lid")
+	p, _ = openStore(t)
+	alice = pair(t, p, "79001000001:1@s.whatsapp.net", "1001:1@lid")
+	bob = pair(t, p, "79001000002:2@s.whatsapp.net", "1002:2@lid")
 	introduce(t, alice, bob)
 	deliver(t, alice, bob, "hello")
 	deliver(t, bob, alice, "hello yourself")
-	return alice, bob, s
+	return alice, bob, p
 }
 
 // deliver sends a message from one device to another.
@@ -179,14 +224,14 @@ func deliver(t *testing.T, from, to *store.Device, text string) {
 	require.Equal(t, text, got)
 }
 
-func execute(t *testing.T, s *Store, query string, args ...any) {
+func execute(t *testing.T, p *process, query string, args ...any) {
 	t.Helper()
-	_, err := s.db.Exec(t.Context(), query, args...)
+	_, err := p.database.Pool.Exec(t.Context(), query, args...)
 	require.NoError(t, err)
 }
 
-func count(t *testing.T, s *Store, query string, args ...any) (n int) {
+func count(t *testing.T, p *process, query string, args ...any) (n int) {
 	t.Helper()
-	require.NoError(t, s.db.QueryRow(t.Context(), query, args...).Scan(&n))
+	require.NoError(t, p.database.Pool.QueryRow(t.Context(), query, args...).Scan(&n))
 	return n
 }

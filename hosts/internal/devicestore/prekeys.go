@@ -2,118 +2,160 @@ package devicestore
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"sync"
+	"strconv"
 
-	"go.mau.fi/util/dbutil"
+	"github.com/jackc/pgx/v5"
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/util/keys"
+
+	"wafleet/hosts/internal/devicestore/db"
 )
 
 const (
-	unuploadedPreKeysQuery = `
-		SELECT key_id, key FROM whatsmeow_pre_keys WHERE jid = $1 AND NOT uploaded ORDER BY key_id LIMIT $2`
-	lastPreKeyQuery    = `SELECT coalesce(max(key_id), 0) FROM whatsmeow_pre_keys WHERE jid = $1`
-	insertPreKeysQuery = `
-		INSERT INTO whatsmeow_pre_keys (jid, key_id, key, uploaded)
-		SELECT $1, key_id, key, false FROM unnest($2::int[], $3::bytea[]) AS new (key_id, key)`
+	preKeysTable = "device_prekeys"
+	// prekeysCounted is how far prekeys are counted when a device is loaded. whatsmeow asks whether there are five
+	// (prekeys.go, MinPreKeyCount).
+	prekeysCounted = 50
 )
 
-var _ store.PreKeyStore = (*preKeys)(nil)
-
-// preKeys are the one-time keys with which others begin sessions with a device.
-type preKeys struct {
-	stock  store.PreKeyStore
-	db     *dbutil.Database
-	device string
-
-	generating sync.Mutex // ids are given out from the highest one that is stored
-}
+var _ store.PreKeyStore = (*device)(nil)
 
 // GetOrGenPreKeys returns count keys that were not uploaded yet and generates what is missing, with one insert.
-func (p *preKeys) GetOrGenPreKeys(ctx context.Context, count uint32) ([]*keys.PreKey, error) {
-	p.generating.Lock()
-	defer p.generating.Unlock()
-	found, err := p.unuploaded(ctx, count)
-	if err == nil && len(found) < int(count) {
-		found, err = p.generate(ctx, found, int(count)-len(found))
+func (d *device) GetOrGenPreKeys(ctx context.Context, count uint32) ([]*keys.PreKey, error) {
+	d.generating.Lock()
+	defer d.generating.Unlock()
+	found, err := d.unuploaded(ctx, count)
+	if err != nil || len(found) >= int(count) {
+		return found, err
 	}
+	made, err := d.generate(ctx, int(count)-len(found), false)
 	if err != nil {
-		return nil, check(ctx, "get or generate prekeys", err)
+		return nil, err
 	}
-	return found, nil
+	return append(found, made...), nil
 }
 
 // GenOnePreKey generates a key that counts as uploaded, for a retry receipt.
-func (p *preKeys) GenOnePreKey(ctx context.Context) (*keys.PreKey, error) {
-	p.generating.Lock()
-	defer p.generating.Unlock()
-	key, err := p.stock.GenOnePreKey(ctx)
-	return key, check(ctx, "generate prekey", err)
+func (d *device) GenOnePreKey(ctx context.Context) (*keys.PreKey, error) {
+	d.generating.Lock()
+	defer d.generating.Unlock()
+	made, err := d.generate(ctx, 1, true)
+	if err != nil {
+		return nil, err
+	}
+	return made[0], nil
 }
 
 // GetPreKey returns nil if there is no such key.
-func (p *preKeys) GetPreKey(ctx context.Context, id uint32) (*keys.PreKey, error) {
-	key, err := p.stock.GetPreKey(ctx, id)
-	return key, check(ctx, "get prekey", err)
+func (d *device) GetPreKey(ctx context.Context, id uint32) (*keys.PreKey, error) {
+	sealed, err := read(ctx, "get prekey", func(ctx context.Context) ([]byte, error) {
+		return none(d.store.queries.GetPreKey(ctx, d.store.pool, db.GetPreKeyParams{CompanyID: d.owner.CompanyID, JID: d.jid, KeyID: int(id)}))
+	})
+	if err != nil || sealed == nil {
+		return nil, err
+	}
+	return d.openPreKey(ctx, int(id), sealed)
 }
 
 // RemovePreKey deletes a key that was used.
-func (p *preKeys) RemovePreKey(ctx context.Context, id uint32) error {
-	return check(ctx, "remove prekey", p.stock.RemovePreKey(ctx, id))
+func (d *device) RemovePreKey(ctx context.Context, id uint32) error {
+	d.prekeys.Store(nil)
+	if w := transactionOf(ctx); w != nil {
+		w.batch.usedPreKeys = append(w.batch.usedPreKeys, int(id))
+		return nil
+	}
+	return d.keep(ctx, "remove prekey", batch{usedPreKeys: []int{int(id)}})
 }
 
 // MarkPreKeysAsUploaded marks the keys up to an id.
-func (p *preKeys) MarkPreKeysAsUploaded(ctx context.Context, upToID uint32) error {
-	return check(ctx, "mark prekeys as uploaded", p.stock.MarkPreKeysAsUploaded(ctx, upToID))
+func (d *device) MarkPreKeysAsUploaded(ctx context.Context, upToID uint32) error {
+	d.prekeys.Store(nil)
+	return d.write(ctx, "mark prekeys as uploaded", func(ctx context.Context) (bool, error) {
+		return d.store.queries.MarkPreKeysUploaded(ctx, d.store.pool, db.MarkPreKeysUploadedParams{
+			Shard: d.owner.Fence.Shard, Term: d.owner.Fence.Term, CompanyID: d.owner.CompanyID, JID: d.jid, UpTo: int(upToID),
+		})
+	})
 }
 
-// UploadedPreKeyCount counts the keys that were uploaded and not used yet.
-func (p *preKeys) UploadedPreKeyCount(ctx context.Context) (int, error) {
-	count, err := p.stock.UploadedPreKeyCount(ctx)
-	return count, check(ctx, "count prekeys", err)
+// UploadedPreKeyCount counts the keys that were uploaded and not used yet. The first answer after a load was read with
+// the device, and is not above 50.
+func (d *device) UploadedPreKeyCount(ctx context.Context) (int, error) {
+	if counted := d.prekeys.Swap(nil); counted != nil {
+		return int(*counted), nil
+	}
+	count, err := read(ctx, "count prekeys", func(ctx context.Context) (int64, error) {
+		return d.store.queries.CountUploadedPreKeys(ctx, d.store.pool, db.CountUploadedPreKeysParams{CompanyID: d.owner.CompanyID, JID: d.jid})
+	})
+	return int(count), err
 }
 
-func (p *preKeys) unuploaded(ctx context.Context, count uint32) ([]*keys.PreKey, error) {
-	rows, err := p.db.Query(ctx, unuploadedPreKeysQuery, p.device, count)
+func (d *device) unuploaded(ctx context.Context, count uint32) ([]*keys.PreKey, error) {
+	rows, err := read(ctx, "list prekeys", func(ctx context.Context) ([]db.ListUnuploadedPreKeysRow, error) {
+		return d.store.queries.ListUnuploadedPreKeys(ctx, d.store.pool, db.ListUnuploadedPreKeysParams{
+			CompanyID: d.owner.CompanyID, JID: d.jid, AtMost: int64(count),
+		})
+	})
 	if err != nil {
-		return nil, fmt.Errorf("query: %w", err)
+		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // the error that counts is Err's
 	found := make([]*keys.PreKey, 0, count)
-	for rows.Next() {
-		var id uint32
-		var private []byte
-		if err := rows.Scan(&id, &private); err != nil {
-			return nil, fmt.Errorf("scan: %w", err)
+	for _, row := range rows {
+		key, err := d.openPreKey(ctx, row.KeyID, row.SealedKey)
+		if err != nil {
+			return nil, err
 		}
-		if len(private) != 32 {
-			return nil, errKeyLength
+		if key != nil {
+			found = append(found, key)
 		}
-		found = append(found, &keys.PreKey{KeyPair: *keys.NewKeyPairFromPrivateKey([32]byte(private)), KeyID: id})
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read: %w", err)
 	}
 	return found, nil
 }
 
-// generate appends count new keys to those found and stores them.
-func (p *preKeys) generate(ctx context.Context, found []*keys.PreKey, count int) ([]*keys.PreKey, error) {
-	var last uint32
-	if err := p.db.QueryRow(ctx, lastPreKeyQuery, p.device).Scan(&last); err != nil {
-		return nil, fmt.Errorf("find last id: %w", err)
+// generate makes keys with the next ids and stores them.
+func (d *device) generate(ctx context.Context, count int, uploaded bool) ([]*keys.PreKey, error) {
+	d.prekeys.Store(nil)
+	last, err := read(ctx, "find last prekey", func(ctx context.Context) (int, error) {
+		return d.store.queries.LastPreKey(ctx, d.store.pool, db.LastPreKeyParams{CompanyID: d.owner.CompanyID, JID: d.jid})
+	})
+	if err != nil {
+		return nil, err
 	}
-	ids := make([]uint32, count)
-	privates := make([][]byte, count)
-	for i := range count {
-		last++
-		key := keys.NewPreKey(last)
-		found = append(found, key)
-		ids[i], privates[i] = last, key.Priv[:]
+	made := make([]*keys.PreKey, count)
+	arg := db.InsertPreKeysParams{
+		Shard: d.owner.Fence.Shard, Term: d.owner.Fence.Term, CompanyID: d.owner.CompanyID, JID: d.jid, Uploaded: uploaded,
+		KeyIds: make([]int, count), Keys: make([][]byte, count),
 	}
-	if _, err := p.db.Exec(ctx, insertPreKeysQuery, p.device, ids, privates); err != nil {
-		return nil, fmt.Errorf("insert: %w", err)
+	for i := range made {
+		id := last + 1 + i
+		made[i] = keys.NewPreKey(uint32(id)) //nolint:gosec // the table bounds ids
+		arg.KeyIds[i] = id
+		if arg.Keys[i], err = d.seal(ctx, preKeysTable, strconv.Itoa(id), made[i].Priv[:]); err != nil {
+			return nil, err
+		}
 	}
-	return found, nil
+	err = d.write(ctx, "insert prekeys", func(ctx context.Context) (bool, error) { return d.store.queries.InsertPreKeys(ctx, d.store.pool, arg) })
+	return made, err
+}
+
+// openPreKey returns nil for a key that does not open: whoever uses it is told that there is none.
+func (d *device) openPreKey(ctx context.Context, id int, sealed []byte) (*keys.PreKey, error) {
+	private, err := d.open(ctx, preKeysTable, strconv.Itoa(id), sealed)
+	if err != nil || private == nil {
+		return nil, err
+	}
+	if len(private) != keySize {
+		return nil, check(ctx, fmt.Errorf("open prekey: %w", errKeyLength))
+	}
+	return &keys.PreKey{KeyPair: *keys.NewKeyPairFromPrivateKey([32]byte(private)), KeyID: uint32(id)}, nil //nolint:gosec // the table bounds ids
+}
+
+// none makes a missing row the zero value.
+func none[T any](found T, err error) (T, error) {
+	if errors.Is(err, pgx.ErrNoRows) {
+		var zero T
+		return zero, nil
+	}
+	return found, err
 }

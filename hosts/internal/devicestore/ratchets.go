@@ -15,7 +15,7 @@ var ErrStale = errors.New("session was stepped in the meantime")
 
 const (
 	// maxSteps bounds how many sessions are told apart. Beyond it, all that was read before counts as stale, once.
-	maxSteps = 4096
+	maxSteps = 256
 	// leaseTime is how long loose work may take from reading a session to storing it, which are milliseconds; others
 	// wait that long if it failed in between.
 	leaseTime = time.Second
@@ -29,7 +29,7 @@ const (
 // error, because waiting does not help; so a send, which may wait for the network in between, holds up nobody. It may be
 // tried again, and a decryption starts over. Loose work cannot be tried again: it holds its session from the read on.
 //
-// A transaction does not wait for anybody: it has a connection that the other may need.
+// A decryption does not wait before it reads: it starts over anyhow, and waits then.
 type ratchets struct {
 	loose *work // of those whose context says nothing: answers to retry receipts, whatsmeow's own sends
 
@@ -107,6 +107,15 @@ func (r *ratchets) write(ctx context.Context, addresses []string, put func() err
 	if !w.transaction {
 		defer r.release(addresses)
 	}
+	return put()
+}
+
+// writeAs is write for work that no context carries.
+func (r *ratchets) writeAs(w *work, addresses []string, put func() error) error {
+	if err := r.claim(w, addresses); err != nil {
+		return err
+	}
+	defer r.release(addresses)
 	return put()
 }
 

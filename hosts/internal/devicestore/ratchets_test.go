@@ -159,7 +159,7 @@ func TestAnAnswerToARetryReceiptThatTakesTooLong(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "a send", text)
 	deliver(t, alice, bob, "the answer")
-	steps := alice.Sessions.(*sessions).steps
+	steps := alice.Sessions.(*device).steps
 	require.Empty(t, steps.writing)
 	require.Empty(t, steps.leases)
 }
@@ -170,7 +170,7 @@ func TestADecryptionWaitsForASendThatIsBeingStored(t *testing.T) {
 	alice, bob, s := acquainted(t)
 	incoming, err := encrypt(t.Context(), bob, alice, "from bob")
 	require.NoError(t, err)
-	steps, address := alice.Sessions.(*sessions).steps, addressOf(bob).String()
+	steps, address := alice.Sessions.(*device).steps, addressOf(bob).String()
 
 	finish := hold(t, steps, address)
 	attempts := make(chan int, maxDecryptions)
@@ -182,7 +182,7 @@ func TestADecryptionWaitsForASendThatIsBeingStored(t *testing.T) {
 		})
 	}()
 	require.Equal(t, 1, <-attempts)
-	require.Eventually(t, func() bool { return s.db.RawDB.Stats().InUse == 0 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.pool.Stat().AcquiredConns() == 0 }, 10*time.Second, time.Millisecond)
 	finish()
 	require.NoError(t, <-decrypted)
 	require.Len(t, attempts, 1, "it has read the session again")
@@ -191,7 +191,7 @@ func TestADecryptionWaitsForASendThatIsBeingStored(t *testing.T) {
 func TestASendWaitsForADecryption(t *testing.T) {
 	t.Parallel()
 	alice, bob, _ := acquainted(t)
-	steps, address := alice.Sessions.(*sessions).steps, addressOf(bob).String()
+	steps, address := alice.Sessions.(*device).steps, addressOf(bob).String()
 	finish := hold(t, steps, address)
 	sent := make(chan error, 1)
 	go func() {
@@ -206,7 +206,7 @@ func TestASendWaitsForADecryption(t *testing.T) {
 func TestWhoeverWaitsCanBeCancelled(t *testing.T) {
 	t.Parallel()
 	alice, bob, _ := acquainted(t)
-	steps, address := alice.Sessions.(*sessions).steps, addressOf(bob).String()
+	steps, address := alice.Sessions.(*device).steps, addressOf(bob).String()
 	incoming, err := encrypt(t.Context(), bob, alice, "from bob")
 	require.NoError(t, err)
 	finish := hold(t, steps, address)
@@ -250,7 +250,7 @@ func TestADecryptionStartsOverOnlySoOften(t *testing.T) {
 	attempts := 0
 	err := alice.EventBuffer.DoDecryptionTxn(t.Context(), func(context.Context) error {
 		attempts++
-		return &storeError{doing: "put session", err: &staleError{address: addressOf(bob).String()}}
+		return &storeError{err: &staleError{address: addressOf(bob).String()}}
 	})
 	require.ErrorIs(t, err, ErrStale)
 	require.ErrorIs(t, err, context.Canceled, "so whatsmeow does not ack it")

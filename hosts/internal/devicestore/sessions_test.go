@@ -29,7 +29,7 @@ func TestTheOwnDeviceHasASession(t *testing.T) {
 func TestTheOwnDeviceHasASessionOnceItsLIDIsKnown(t *testing.T) {
 	t.Parallel()
 	s, _ := openStore(t)
-	device := unpairedDevice(s, testJID, testLID, bindNothing)
+	device := unpairedDevice(t, s, testJID, testLID, bindNothing)
 	device.LID = types.EmptyJID
 	require.NoError(t, device.Save(t.Context()))
 
@@ -66,9 +66,9 @@ func TestMigrationThatFailedIsTriedAgain(t *testing.T) {
 	pn, lid := types.NewJID(peerPN, types.DefaultUserServer), types.NewJID("1002", types.HiddenUserServer)
 	require.NoError(t, device.Sessions.PutSession(t.Context(), peerPN+":0", []byte("session")))
 
-	execute(t, s, "ALTER TABLE whatsmeow_sender_keys RENAME TO away")
+	execute(t, s, "ALTER TABLE device_sender_keys RENAME TO away")
 	require.Error(t, device.Sessions.MigratePNToLID(t.Context(), pn, lid))
-	execute(t, s, "ALTER TABLE away RENAME TO whatsmeow_sender_keys")
+	execute(t, s, "ALTER TABLE away RENAME TO device_sender_keys")
 	require.NoError(t, device.Sessions.MigratePNToLID(t.Context(), pn, lid))
 	session, err := device.Sessions.GetSession(t.Context(), peer)
 	require.NoError(t, err)
@@ -88,7 +88,7 @@ func TestAPairingGeneratesItsPrekeysWithOneInsert(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, keys, 812)
 	require.Len(t, traced.take(), 3)
-	require.Equal(t, 812, count(t, s, "SELECT count(*) FROM whatsmeow_pre_keys WHERE NOT uploaded"))
+	require.Equal(t, 812, count(t, s, "SELECT count(*) FROM device_prekeys WHERE NOT uploaded"))
 }
 
 func TestPrekeysGeneratedAtTheSameTimeHaveTheirOwnIDs(t *testing.T) {
@@ -103,5 +103,5 @@ func TestPrekeysGeneratedAtTheSameTimeHaveTheirOwnIDs(t *testing.T) {
 	for range cap(errs) {
 		require.NoError(t, <-errs)
 	}
-	require.Equal(t, 60, count(t, s, "SELECT count(*) FROM whatsmeow_pre_keys"))
+	require.Equal(t, 60, count(t, s, "SELECT count(*) FROM device_prekeys"))
 }

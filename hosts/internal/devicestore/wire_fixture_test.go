@@ -146,9 +146,9 @@ func (c *client) waiting() int {
 }
 
 // link pairs a new device with a phone and returns its client, connected.
-func link(t *testing.T, s *Store, number string) *client {
+func link(t *testing.T, k keeper, number string) *client {
 	t.Helper()
-	c := newClient(t, s.New(bindNothing))
+	c := newClient(t, k.fresh(t, number))
 	_, err := scan(t, c, number)
 	require.NoError(t, err)
 	reconnect(t, c)

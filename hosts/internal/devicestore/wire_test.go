@@ -3,12 +3,9 @@ package devicestore
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.mau.fi/util/dbutil"
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/store/sqlstore"
@@ -16,21 +13,64 @@ import (
 	waEvents "go.mau.fi/whatsmeow/types/events"
 
 	"wafleet/infra/wasim"
-	"wafleet/shared/store/pgtest"
 )
 
-// Whoever has the device after a restart: our store, or stock as the oracle for what is wrong with it. If stock does
-// well one day, whatsmeow is fixed and the workaround can go.
-var owners = map[string]func(t *testing.T, s *Store, jid string) *store.Device{
-	"ours":  load,
-	"stock": stockDevice,
+// keeper is whoever keeps the devices: our store, or stock as the oracle for what is wrong with it. If stock does well
+// one day, whatsmeow is fixed and what we do about it can go.
+type keeper interface {
+	fresh(t *testing.T, number string) *store.Device
+	loaded(t *testing.T, jid string) *store.Device
+	restarted(t *testing.T) (keeper, *statements)
 }
 
-func load(t *testing.T, s *Store, jid string) *store.Device {
+type oursKeeper struct{ *process }
+
+func (k oursKeeper) fresh(t *testing.T, number string) *store.Device {
 	t.Helper()
-	device, err := s.Load(t.Context(), jid)
+	return k.New(k.owner(t, number), bindNothing)
+}
+
+func (k oursKeeper) loaded(t *testing.T, jid string) *store.Device {
+	t.Helper()
+	return load(t, k.process, jid)
+}
+
+func (k oursKeeper) restarted(t *testing.T) (keeper, *statements) {
+	t.Helper()
+	p, traced := reopen(t, k.process)
+	return oursKeeper{p}, traced
+}
+
+type stockKeeper struct {
+	*sqlstore.Container
+
+	p *process
+}
+
+func (k stockKeeper) fresh(*testing.T, string) *store.Device { return k.NewDevice() }
+
+func (k stockKeeper) loaded(t *testing.T, jid string) *store.Device {
+	t.Helper()
+	device, err := k.GetDevice(t.Context(), mustJID(jid))
 	require.NoError(t, err)
+	require.NotNil(t, device)
 	return device
+}
+
+func (k stockKeeper) restarted(t *testing.T) (keeper, *statements) {
+	t.Helper()
+	container, traced := stock(t, k.p)
+	return stockKeeper{container, k.p}, traced
+}
+
+var keepers = map[string]func(t *testing.T) keeper{
+	"ours": func(t *testing.T) keeper { t.Helper(); p, _ := openStore(t); return oursKeeper{p} },
+	"stock": func(t *testing.T) keeper {
+		t.Helper()
+		p, _ := openStore(t)
+		container, _ := stock(t, p)
+		return stockKeeper{container, p}
+	},
 }
 
 func TestPairingOnTheWire(t *testing.T) {
@@ -42,7 +82,7 @@ func TestPairingOnTheWire(t *testing.T) {
 		phone    wasim.Phone
 	}
 	bindings := make(chan bound, 1)
-	c := newClient(t, s.New(func(_ context.Context, jid, lid string) error {
+	c := newClient(t, s.New(s.owner(t, number), func(_ context.Context, jid, lid string) error {
 		phone, err := whatsApp(t).Phone(number)
 		bindings <- bound{jid, lid, phone}
 		return err
@@ -62,7 +102,7 @@ func TestPairingOnTheWireThatCannotBeBound(t *testing.T) {
 	s, _ := openStore(t)
 	number := newPhone(t)
 	taken := errors.New("number belongs to another company")
-	c := newClient(t, s.New(func(context.Context, string, string) error { return taken }))
+	c := newClient(t, s.New(s.owner(t, number), func(context.Context, string, string) error { return taken }))
 	_, err := scan(t, c, number)
 	require.Error(t, err)
 	require.ErrorIs(t, await[*waEvents.PairError](t, c, nil).Error, taken)
@@ -74,13 +114,12 @@ func TestPairingOnTheWireThatCannotBeBound(t *testing.T) {
 // The first message after a restart finds the LIDs of the recipient's devices in Postgres alone.
 func TestTheFirstMessageAfterARestart(t *testing.T) {
 	t.Parallel()
-	for name, loaded := range owners {
+	for name, opened := range keepers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			url := pgtest.URL(t)
-			s, _ := reopen(t, url)
+			k := opened(t)
 			us, them := newPhone(t), newPhone(t)
-			ours, theirs := link(t, s, us), link(t, s, them)
+			ours, theirs := link(t, k, us), link(t, k, them)
 			require.NoError(t, sendText(t, ours, them, "before"))
 			awaitText(t, theirs, "before")
 			require.NoError(t, sendText(t, theirs, us, "so that the session is settled"))
@@ -88,12 +127,12 @@ func TestTheFirstMessageAfterARestart(t *testing.T) {
 			jid := ours.Store.ID.String()
 			ours.hangUp(t.Context())
 
-			restarted, _ := reopen(t, url)
-			device := loaded(t, restarted, jid)
-			device.LIDs = &forgetful{LIDStore: restarted.stock.LIDMap, db: restarted.db}
-			if name == "ours" {
-				device.LIDs = &lids{device.LIDs}
-			}
+			k, _ = k.restarted(t)
+			device := k.loaded(t, jid)
+			device.LIDs = &forgetful{device.LIDs, func() store.LIDStore {
+				k, _ := k.restarted(t)
+				return k.loaded(t, jid).LIDs
+			}}
 			ours = login(t, device)
 			require.NoError(t, sendText(t, ours, them, "after"))
 			awaitTextAt(t, them, "after")
@@ -111,26 +150,26 @@ func TestTheFirstMessageAfterARestart(t *testing.T) {
 // forgetful has a cold cache each time: a receipt that has come since the login may have warmed that of the process.
 type forgetful struct {
 	store.LIDStore
-	db *dbutil.Database
+	cold func() store.LIDStore
 }
 
 func (f *forgetful) GetManyLIDsForPNs(ctx context.Context, pns []types.JID) (map[types.JID]types.JID, error) {
-	return sqlstore.NewCachedLIDMap(f.db).GetManyLIDsForPNs(ctx, pns)
+	return f.cold().GetManyLIDsForPNs(ctx, pns)
 }
 
 func TestASendBurnsNoPrekeyOfItsOwn(t *testing.T) {
 	t.Parallel()
-	for name, loaded := range owners {
+	for name, opened := range keepers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, _ := openStore(t)
+			k := opened(t)
 			us, them := newPhone(t), newPhone(t)
-			linked := link(t, s, us)
+			linked := link(t, k, us)
 			require.NoError(t, sendText(t, linked, them, "so that there are sessions"))
 			jid := linked.Store.ID.String()
 			linked.hangUp(t.Context())
 
-			c := login(t, loaded(t, s, jid))
+			c := login(t, k.loaded(t, jid))
 			before, requests := companionOf(t, c).PreKeys, received(t, c, isBundleRequest)
 			for range 3 {
 				require.NoError(t, sendText(t, c, them, "hello"))
@@ -151,18 +190,17 @@ func TestASendBurnsNoPrekeyOfItsOwn(t *testing.T) {
 func TestASendThatTheDatabaseInterrupts(t *testing.T) {
 	t.Parallel()
 	for name, broken := range map[string]string{
-		"identities": "whatsmeow_identity_keys", "sessions": "whatsmeow_sessions", "lids": "whatsmeow_lid_map", "tokens": "whatsmeow_privacy_tokens",
+		"identities": "device_identities", "sessions": "device_sessions", "lids": "device_lids", "tokens": "device_privacy_tokens",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			url := pgtest.URL(t)
-			s, _ := reopen(t, url)
+			s, _ := openStore(t)
 			us, them := newPhone(t), newPhone(t)
-			theirs := link(t, s, them)
-			linked := link(t, s, us)
+			theirs := link(t, oursKeeper{s}, them)
+			linked := link(t, oursKeeper{s}, us)
 			jid := linked.Store.ID.String()
 			linked.hangUp(t.Context())
-			restarted, _ := reopen(t, url)
+			restarted, _ := reopen(t, s)
 			ours := login(t, load(t, restarted, jid))
 
 			execute(t, restarted, "ALTER TABLE "+broken+" RENAME TO away")
@@ -184,12 +222,10 @@ func TestASendThatTheDatabaseInterrupts(t *testing.T) {
 func TestStockReportsSuccessForAnInterruptedSend(t *testing.T) {
 	t.Parallel()
 	s, _ := openStore(t)
+	container, _ := stock(t, s)
 	us, them := newPhone(t), newPhone(t)
-	linked := link(t, s, us)
-	jid := linked.Store.ID.String()
-	linked.hangUp(t.Context())
-	c := login(t, stockDevice(t, s, jid))
-	execute(t, s, "ALTER TABLE whatsmeow_identity_keys RENAME TO away")
+	c := link(t, stockKeeper{container, s}, us)
+	execute(t, s, "ALTER TABLE "+stockSchema+".whatsmeow_identity_keys RENAME TO away")
 	require.NoError(t, sendText(t, c, them, "lost"), "whatsmeow is fixed: the workaround can go")
 	messages, err := whatsApp(t).Messages(them)
 	require.NoError(t, err)
@@ -201,7 +237,7 @@ func TestAMessageThatComesDuringAnOutage(t *testing.T) {
 	t.Parallel()
 	s, _ := openStore(t)
 	us, them := newPhone(t), newPhone(t)
-	linked := link(t, s, us)
+	linked := link(t, oursKeeper{s}, us)
 	jid := linked.Store.ID.String()
 	linked.hangUp(t.Context())
 	device := load(t, s, jid)
@@ -214,12 +250,12 @@ func TestAMessageThatComesDuringAnOutage(t *testing.T) {
 	require.Eventually(t, func() bool { return companionOf(t, c).Waiting == 0 }, patience, tick)
 
 	<-seen
-	execute(t, s, "ALTER TABLE whatsmeow_sessions RENAME TO away")
+	execute(t, s, "ALTER TABLE device_sessions RENAME TO away")
 	_, err = whatsApp(t).SendText(t.Context(), them, us, "second")
 	require.NoError(t, err)
 	<-seen
 	c.Disconnect()
-	execute(t, s, "ALTER TABLE away RENAME TO whatsmeow_sessions")
+	execute(t, s, "ALTER TABLE away RENAME TO device_sessions")
 	require.Equal(t, 1, companionOf(t, c).Waiting, "not acked")
 	require.Zero(t, received(t, c, isRetry))
 	require.Empty(t, told[*waEvents.UndecryptableMessage](c, nil))
@@ -229,6 +265,14 @@ func TestAMessageThatComesDuringAnOutage(t *testing.T) {
 	require.Equal(t, []string{"second"}, texts(again))
 	require.Eventually(t, func() bool { return companionOf(t, again).Waiting == 0 }, patience, tick)
 	require.Zero(t, received(t, again, isRetry))
+}
+
+func (w *watched) GetBufferedEvent(ctx context.Context, hash [32]byte) (*store.BufferedEvent, error) {
+	event, err := w.EventBuffer.GetBufferedEvent(ctx, hash)
+	if err != nil {
+		w.seen <- struct{}{}
+	}
+	return event, err
 }
 
 // watched tells when something was decrypted, or was not.
@@ -247,7 +291,7 @@ func (w *watched) DoDecryptionTxn(ctx context.Context, decrypt func(context.Cont
 func TestAnUnlinkedDeviceKeepsItsKeys(t *testing.T) {
 	t.Parallel()
 	s, _ := openStore(t)
-	c := link(t, s, newPhone(t))
+	c := link(t, oursKeeper{s}, newPhone(t))
 	jid, key := c.Store.ID.String(), *c.Store.IdentityKey.Priv
 	c.DangerousInternals().HandleStreamError(t.Context(), &waBinary.Node{
 		Tag: "stream:error", Attrs: waBinary.Attrs{"code": "401"},
@@ -255,56 +299,10 @@ func TestAnUnlinkedDeviceKeepsItsKeys(t *testing.T) {
 	})
 	await[*waEvents.LoggedOut](t, c, nil)
 	require.Nil(t, c.Store.ID)
-	_, err := s.Load(t.Context(), jid)
+	owner := s.owner(t, jid)
+	_, err := s.Load(t.Context(), owner, jid)
 	require.ErrorIs(t, err, ErrNoDevice)
 
-	require.NoError(t, s.Restore(t.Context(), jid))
+	require.NoError(t, s.Restore(t.Context(), owner, jid))
 	require.Equal(t, key, *load(t, s, jid).IdentityKey.Priv)
-}
-
-// TestStatementsOnTheWire says what work costs in statements, for a recipient with a phone and a companion.
-func TestStatementsOnTheWire(t *testing.T) {
-	t.Parallel()
-	for name, loaded := range owners {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			url := pgtest.URL(t)
-			s, _ := reopen(t, url)
-			us, them := newPhone(t), newPhone(t)
-			linked, theirs := link(t, s, us), link(t, s, them)
-			require.NoError(t, sendText(t, linked, them, "so that there are sessions"))
-			jid := linked.Store.ID.String()
-			linked.hangUp(t.Context())
-
-			counted, traced := reopen(t, url)
-			ours := login(t, loaded(t, counted, jid))
-			for _, text := range []string{"once", "twice"} { // fills caches
-				require.NoError(t, sendText(t, ours, them, text))
-				require.NoError(t, sendText(t, theirs, us, text))
-				awaitText(t, ours, text)
-			}
-			quiet(t, traced, ours)
-
-			require.NoError(t, sendText(t, ours, them, "counted"))
-			sent := quiet(t, traced, ours)
-			require.NoError(t, sendText(t, theirs, us, "counted"))
-			awaitText(t, ours, "counted")
-			got := quiet(t, traced, ours)
-			t.Logf("%s: %d statements for a send, %d for a message", name, len(sent), len(got))
-			if name == "ours" {
-				require.Len(t, sent, 3)
-				require.Len(t, got, 8)
-			}
-		})
-	}
-}
-
-// quiet returns the statements so far, once WhatsApp has everything acked; without those for push names, for which
-// whatsmeow has goroutines that nobody waits for.
-func quiet(t *testing.T, traced *statements, c *client) []string {
-	t.Helper()
-	require.Eventually(t, func() bool { return companionOf(t, c).Waiting == 0 }, patience, tick)
-	return slices.DeleteFunc(traced.take(), func(statement string) bool {
-		return strings.Contains(statement, "whatsmeow_contacts")
-	})
 }

@@ -148,9 +148,9 @@ func (in *Ingester) receive(ctx context.Context, name string) {
 func (in *Ingester) take(ctx context.Context, name string, batch []queue.Received) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	params, readable, err := in.read(ctx, batch)
+	sends, readable, err := in.read(ctx, batch)
 	if err == nil {
-		err = in.write(ctx, params)
+		err = in.write(ctx, sends)
 	}
 	if err != nil {
 		return errors.Join(err, in.handBack(ctx, name, batch))
@@ -169,8 +169,8 @@ func (in *Ingester) take(ctx context.Context, name string, batch []queue.Receive
 
 // read sorts a batch into what can be queued and what cannot. A body that cannot be opened fails its message
 // here, where the reason is known; an envelope that does not even name one is left to the dead letters.
-func (in *Ingester) read(ctx context.Context, batch []queue.Received) (db.QueueMessagesParams, []string, error) {
-	params := db.QueueMessagesParams{HostID: in.HostID}
+func (in *Ingester) read(ctx context.Context, batch []queue.Received) ([]db.QueueMessageParams, []string, error) {
+	sends := make([]db.QueueMessageParams, 0, len(batch))
 	readable := make([]string, 0, len(batch))
 	for i := range batch {
 		e, err := message.DecodeEnvelope(batch[i].Body)
@@ -179,15 +179,13 @@ func (in *Ingester) read(ctx context.Context, batch []queue.Received) (db.QueueM
 		}
 		switch {
 		case err == nil:
-			params.Companies = append(params.Companies, e.CompanyID)
-			params.MessageIds = append(params.MessageIds, e.MessageID)
-			params.Bodies = append(params.Bodies, e.Body)
+			sends = append(sends, db.QueueMessageParams{CompanyID: e.CompanyID, MessageID: e.MessageID, Body: e.Body, HostID: in.HostID})
 		case !errors.Is(err, message.ErrBadEnvelope) && !errors.Is(err, vault.ErrCannotOpen) && !errors.Is(err, vault.ErrNoKey):
-			return params, nil, fmt.Errorf("open body: %w", err) // the vault is away, not the message bad
+			return nil, nil, fmt.Errorf("open body: %w", err) // the vault is away, not the message bad
 		default:
 			found, err := in.fail(ctx, e)
 			if err != nil {
-				return params, nil, err
+				return nil, nil, err
 			}
 			if !found {
 				continue
@@ -195,7 +193,7 @@ func (in *Ingester) read(ctx context.Context, batch []queue.Received) (db.QueueM
 		}
 		readable = append(readable, batch[i].Handle)
 	}
-	return params, readable, nil
+	return sends, readable, nil
 }
 
 // fail marks the message of an unreadable envelope. It returns false when no such message waits.
@@ -220,17 +218,17 @@ func (in *Ingester) fail(ctx context.Context, e message.Envelope) (bool, error) 
 }
 
 // write makes the messages wait for their turn, and tells their actors.
-func (in *Ingester) write(ctx context.Context, params db.QueueMessagesParams) error {
-	if len(params.MessageIds) == 0 {
+func (in *Ingester) write(ctx context.Context, sends []db.QueueMessageParams) error {
+	if len(sends) == 0 {
 		return nil
 	}
 	// With the queue in the same database a crash undoes the delete that follows before it undoes this.
-	queued, err := in.Store.Queries().QueueMessages(ctx, in.Store.Handover(in.Queue), params)
+	queued, err := in.Store.QueueAll(ctx, in.Store.Handover(in.Queue), sends)
 	if err != nil {
-		return fmt.Errorf("queue messages: %w", err)
+		return err
 	}
 	in.ingested.WithLabelValues("queued").Add(float64(len(queued)))
-	in.ingested.WithLabelValues("folded").Add(float64(len(params.MessageIds) - len(queued)))
+	in.ingested.WithLabelValues("folded").Add(float64(len(sends) - len(queued)))
 	last := ""
 	for i := range queued {
 		if id := queued[i].CompanyID; id != last {

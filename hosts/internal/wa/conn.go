@@ -25,6 +25,8 @@ const (
 	// meanwhile, and
 	// its own default of 75 s would hold up everything behind one lost ack.
 	ackTimeout = 15 * time.Second
+	// admitTimeout bounds the question whether a number may be linked: a phone is waiting.
+	admitTimeout = 5 * time.Second
 	// handlerGrace is how long Close lets handlers finish what they are writing.
 	handlerGrace = 3 * time.Second
 )
@@ -39,6 +41,8 @@ type Conn struct {
 
 	mu       sync.Mutex
 	life     context.Context         //nolint:containedctx // the socket's: whatsmeow's handlers are given none of ours
+	said     string                  // the version that the latest connect introduced itself as
+	rejected string                  // why the latest pairing was refused by us
 	loggedIn bool                    // on this socket; whatsmeow's own flag outlives a drop
 	abort    context.CancelCauseFunc // ends the send under way; nil between sends
 	handling int                     // durable handlers under way
@@ -50,6 +54,7 @@ var _ actor.Conn = (*Conn)(nil)
 func newConn(device *store.Device, httpClient *http.Client, h actor.Handlers, logger *slog.Logger) *Conn {
 	c := &Conn{handlers: h, logger: logger, ackTimeout: ackTimeout, life: context.Background()}
 	client := whatsmeow.NewClient(device, bridge{logger: logger, onWarn: c.watch})
+	trim(client)
 	client.SetWebsocketHTTPClient(httpClient)
 	client.SetPreLoginHTTPClient(httpClient)
 	client.SetMediaHTTPClient(httpClient)
@@ -60,6 +65,7 @@ func newConn(device *store.Device, httpClient *http.Client, h actor.Handlers, lo
 	client.ManualHistorySyncDownload = true
 	c.client = client
 	client.GetMessageForRetry = c.messageForRetry
+	client.PrePairCallback = c.admit
 	client.AddEventHandlerWithSuccessStatus(c.handle)
 	return c
 }
@@ -67,7 +73,7 @@ func newConn(device *store.Device, httpClient *http.Client, h actor.Handlers, lo
 // Connect dials and shakes hands.
 func (c *Conn) Connect(ctx context.Context) error {
 	c.mu.Lock()
-	c.life, c.loggedIn = ctx, false
+	c.life, c.loggedIn, c.rejected = ctx, false, ""
 	c.mu.Unlock()
 	if err := c.client.ConnectContext(ctx); err != nil {
 		return fmt.Errorf("connect: %w", err)
@@ -123,6 +129,35 @@ func (c *Conn) RequestPairingCode(ctx context.Context, phone string) (string, er
 		return "", fmt.Errorf("request pairing code: %w", err)
 	}
 	return code, nil
+}
+
+// admit is asked by whatsmeow before a pairing is confirmed.
+func (c *Conn) admit(jid types.JID, _, _ string) bool {
+	ctx, cancel := context.WithTimeout(c.context(), admitTimeout)
+	defer cancel()
+	reason := c.handlers.Admit(ctx, jid.User)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rejected = reason
+	return reason == ""
+}
+
+// refusal is why we refused the latest pairing, or empty.
+func (c *Conn) refusal() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rejected
+}
+
+// Ping asks the server for a sign of life, as whatsmeow does itself every 20 to 30 s.
+func (c *Conn) Ping(ctx context.Context) error {
+	_, err := c.client.DangerousInternals().SendIQ(ctx, whatsmeow.DangerousInfoQuery{ //nolint:staticcheck // the name warns; there is no other ping
+		Namespace: "w:p", Type: "get", To: types.ServerJID,
+	})
+	if err != nil {
+		return fmt.Errorf("ping: %w", err)
+	}
+	return nil
 }
 
 // Send puts a message on the wire and waits for the ack.

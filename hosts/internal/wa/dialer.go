@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/proto/waWa6"
 	"go.mau.fi/whatsmeow/store"
 	"google.golang.org/protobuf/proto"
 
@@ -21,6 +25,7 @@ type Dialer struct {
 	devices *devicestore.Store
 	client  *http.Client
 	logger  *slog.Logger
+	version atomic.Pointer[store.WAVersionContainer] // instead of whatsmeow's own; nil: that
 }
 
 var _ actor.Dialer = (*Dialer)(nil)
@@ -35,31 +40,73 @@ func NewDialer(devices *devicestore.Store, cfg Config, logger *slog.Logger) (*Di
 	if cfg.NoiseRoot != nil {
 		whatsmeow.WACertPubKey = *cfg.NoiseRoot
 	}
+	setHealthInterval(cfg.HealthInterval)
 	store.DeviceProps.Os = new(deviceName)
 	store.DeviceProps.RequireFullSync = new(false)
 	return &Dialer{devices: devices, client: &http.Client{Transport: transport}, logger: logger}, nil
+}
+
+// globals guards whatsmeow's variables while they are set: tests have several dialers in a process.
+var globals sync.Mutex
+
+// setHealthInterval makes whatsmeow ping its connections at most this far apart.
+func setHealthInterval(most time.Duration) {
+	globals.Lock()
+	defer globals.Unlock()
+	if most > 0 && most != whatsmeow.KeepAliveIntervalMax {
+		whatsmeow.KeepAliveIntervalMin, whatsmeow.KeepAliveIntervalMax = most*2/3, most
+	}
 }
 
 // deviceName is what the phone shows in its list of linked devices.
 const deviceName = "wafleet"
 
 // Open prepares a connection with the device of the jid, or with a new device for an empty one.
-func (d *Dialer) Open(ctx context.Context, companyID, jid string, h actor.Handlers) (actor.Conn, error) {
-	logger := d.logger.With("company_id", companyID)
-	device := d.devices.New(h.Bind)
-	if jid != "" {
-		var err error
-		device, err = d.devices.Load(ctx, jid)
-		if errors.Is(err, devicestore.ErrNoDevice) {
-			return nil, actor.ErrNoDevice
-		}
-		if err != nil {
-			return nil, fmt.Errorf("load device: %w", err)
-		}
+func (d *Dialer) Open(ctx context.Context, owner actor.Owner, h actor.Handlers) (actor.Conn, error) {
+	logger := d.logger.With("company_id", owner.CompanyID)
+	keeper := keeperOf(owner)
+	device, err := d.device(ctx, keeper, owner.JID, h)
+	if err != nil {
+		return nil, err
 	}
 	conn := newConn(device, d.client, h, logger)
-	conn.destroy = d.devices.Delete
+	conn.destroy = func(ctx context.Context, jid string) error { return d.devices.Delete(ctx, keeper, jid) }
+	conn.client.GetClientPayload = func() *waWa6.ClientPayload { return conn.introduce(device, d) }
 	return conn, nil
+}
+
+func (d *Dialer) device(ctx context.Context, owner devicestore.Owner, jid string, h actor.Handlers) (*store.Device, error) {
+	if jid == "" {
+		return d.devices.New(owner, h.Bind), nil
+	}
+	device, err := d.devices.Load(ctx, owner, jid)
+	switch {
+	case errors.Is(err, devicestore.ErrNoDevice):
+		return nil, actor.ErrNoDevice
+	case errors.Is(err, devicestore.ErrUnreadableDevice):
+		return nil, fmt.Errorf("%w: %w", actor.ErrDeviceUnreadable, err)
+	case err != nil:
+		return nil, fmt.Errorf("load device: %w", err)
+	}
+	return device, nil
+}
+
+// Restore brings back the keys of a device that whatsmeow deleted on WhatsApp's word.
+func (d *Dialer) Restore(ctx context.Context, owner actor.Owner) error {
+	err := d.devices.Restore(ctx, keeperOf(owner), owner.JID)
+	if errors.Is(err, devicestore.ErrNoDevice) {
+		return actor.ErrNoDevice
+	}
+	return err
+}
+
+// Destroy destroys the keys of a device for good.
+func (d *Dialer) Destroy(ctx context.Context, owner actor.Owner) error {
+	return d.devices.Delete(ctx, keeperOf(owner), owner.JID)
+}
+
+func keeperOf(owner actor.Owner) devicestore.Owner {
+	return devicestore.Owner{CompanyID: owner.CompanyID, Fence: owner.Fence}
 }
 
 // Build turns content into the marshalled message that every attempt sends.

@@ -1,6 +1,7 @@
 package wa
 
 import (
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"wafleet/hosts/internal/actor"
 	"wafleet/shared/message"
 	"wafleet/shared/session"
+	durable "wafleet/shared/store"
 )
 
 // Every event after which whatsmeow stays away by itself has to end in something that brings the session
@@ -31,6 +33,11 @@ func TestSignals(t *testing.T) {
 		then   actor.Then
 		after  time.Duration
 	}{
+		"hint":               {&events.QRScannedWithoutMultidevice{}, "", "phone_without_multidevice", "", actor.Hint, 0},
+		"first silence":      {&events.KeepAliveTimeout{ErrorCount: 1}, "", "", "", actor.Suspect, 0},
+		"number taken":       {&events.PairError{Error: fmt.Errorf("save: %w", durable.ErrNumberTaken)}, session.Failed, "number_taken", session.ActionRelink, actor.Halt, 0},
+		"banned for a blink": {&events.TemporaryBan{Code: 104}, session.Banned, "temporary_ban_104", session.ActionWait, actor.Pause, refusedPause},
+		"unknown log-out":    {&events.LoggedOut{OnConnect: true, Reason: 406}, session.LoggedOut, "unknown_logout", session.ActionRelink, actor.Halt, 0},
 		"qr":                 {&events.QR{Codes: []string{"a"}}, "", "", "", actor.ShowQR, 0},
 		"paired":             {&events.PairSuccess{ID: jid, LID: lid}, "", "", "", actor.Carry, 0},
 		"pairing failed":     {&events.PairError{}, session.Failed, "pairing_failed", session.ActionRelink, actor.Halt, 0},
@@ -39,12 +46,12 @@ func TestSignals(t *testing.T) {
 		"caught up":          {&events.OfflineSyncCompleted{}, "", "", "", actor.Settle, 0},
 		"dropped":            {&events.Disconnected{}, session.Reconnecting, "connection_lost", "", actor.Retry, 0},
 		"dead":               {&events.KeepAliveTimeout{ErrorCount: 2}, session.Reconnecting, "keepalive_timeout", "", actor.Retry, 0},
-		"replaced":           {&events.StreamReplaced{}, session.Reconnecting, "stream_replaced", "", actor.Retry, replacedPause},
+		"replaced":           {&events.StreamReplaced{}, session.Reconnecting, "stream_replaced", "", actor.Yield, replacedPause},
 		"removed":            {&events.LoggedOut{}, session.LoggedOut, "device_removed", session.ActionRelink, actor.Halt, 0},
 		"refused as unknown": {&events.LoggedOut{OnConnect: true, Reason: 401}, session.LoggedOut, "logged_out", session.ActionRelink, actor.Halt, 0},
 		"main device gone":   {&events.LoggedOut{OnConnect: true, Reason: 403}, session.LoggedOut, "main_device_gone", session.ActionRelink, actor.Halt, 0},
-		"banned":             {&events.TemporaryBan{Code: 101, Expire: time.Hour}, session.Banned, "temporary_ban_101", session.ActionWait, actor.Retry, time.Hour},
-		"outdated":           {&events.ClientOutdated{}, session.Failed, "client_outdated", session.ActionUpdate, actor.Halt, 0},
+		"banned":             {&events.TemporaryBan{Code: 101, Expire: time.Hour}, session.Banned, "temporary_ban_101", session.ActionWait, actor.Pause, time.Hour},
+		"outdated":           {&events.ClientOutdated{}, session.Reconnecting, "client_outdated", "", actor.Renew, 0},
 		"refused":            {&events.ConnectFailure{Reason: 418}, session.Reconnecting, "connect_failure_418", "", actor.Retry, refusedPause},
 		"stream error":       {&events.StreamError{Code: "500"}, session.Reconnecting, "stream_error_500", "", actor.Retry, 0},
 	} {
@@ -57,6 +64,11 @@ func TestSignals(t *testing.T) {
 			require.Equal(t, tc.action, s.Action)
 			require.Equal(t, tc.then, s.Then)
 			require.Equal(t, tc.after, s.After)
+			if _, refused := tc.event.(*events.ConnectFailure); refused {
+				require.Equal(t, refusedLimit, s.UpTo)
+			} else {
+				require.Zero(t, s.UpTo)
+			}
 			if s.State == session.Connected {
 				require.Equal(t, "79000000001:7@s.whatsapp.net", s.JID)
 				require.Equal(t, "1001@lid", s.LID)
@@ -64,7 +76,7 @@ func TestSignals(t *testing.T) {
 			}
 		})
 	}
-	for _, quiet := range []any{&events.KeepAliveTimeout{ErrorCount: 1}, &events.KeepAliveRestored{}, &events.Presence{}, "anything"} {
+	for _, quiet := range []any{&events.CATRefreshError{}, &events.KeepAliveRestored{}, &events.Presence{}, "anything"} {
 		_, relevant := c.signal(quiet)
 		require.False(t, relevant, "%T", quiet)
 	}

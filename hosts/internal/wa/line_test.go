@@ -9,20 +9,21 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"wafleet/hosts/internal/actor"
 	"wafleet/hosts/internal/devicestore"
+	"wafleet/hosts/internal/devicestore/devicestoretest"
 	"wafleet/infra/wasim"
 	"wafleet/shared/message"
-	"wafleet/shared/store/pgtest"
 )
 
 // await is how long a test waits for what must happen.
 const await = 20 * time.Second
 
 var numbers atomic.Int64
+
+const company = "salon"
 
 func newNumber() string { return fmt.Sprintf("7901%07d", numbers.Add(1)) }
 
@@ -38,7 +39,8 @@ func newPhone(t *testing.T) string {
 type line struct {
 	*Conn
 
-	url    string
+	database *devicestoretest.Database
+
 	number string
 	jid    string
 	life   context.Context //nolint:containedctx // what an actor gives its sockets
@@ -50,6 +52,7 @@ type line struct {
 
 	mu        sync.Mutex
 	received  []actor.Incoming
+	onAdmit   func(phone string) string
 	onBind    func() error
 	onReceive func(in actor.Incoming) error
 	stored    map[string][]byte
@@ -58,9 +61,10 @@ type line struct {
 func newLine(t *testing.T) *line {
 	t.Helper()
 	l := &line{
-		url: pgtest.URL(t), number: newPhone(t), stored: make(map[string][]byte),
+		database: devicestoretest.New(t), number: newPhone(t), stored: make(map[string][]byte),
 		signals: make(chan actor.Signal, 256), receipts: make(chan actor.Receipt, 256), wires: make(chan string, 256),
 	}
+	l.database.Company(t, company)
 	l.open(t)
 	return l
 }
@@ -68,16 +72,14 @@ func newLine(t *testing.T) *line {
 // dialer is the process's, with a device store as after a restart.
 func (l *line) dialer(t *testing.T) *Dialer {
 	t.Helper()
-	devices, err := devicestore.Open(t.Context(), l.url, devicestore.Config{MaxConns: 3}, slog.New(slog.DiscardHandler))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, devices.Close()) })
+	devices := devicestore.Open(l.database.Pool, l.database.NewVault(t), slog.New(slog.DiscardHandler))
 	return &Dialer{devices: devices, client: shared.client, logger: shared.logger}
 }
 
 // open makes a connection as a process does that has just started.
 func (l *line) open(t *testing.T) {
 	t.Helper()
-	conn, err := l.dialer(t).Open(t.Context(), "salon", l.jid, l.handlers())
+	conn, err := l.dialer(t).Open(t.Context(), l.owner(l.jid), l.handlers())
 	require.NoError(t, err)
 	l.Conn = conn.(*Conn) //nolint:forcetypeassert // ours
 	t.Cleanup(func() {
@@ -86,6 +88,10 @@ func (l *line) open(t *testing.T) {
 		}
 		conn.Close()
 	})
+}
+
+func (l *line) owner(jid string) actor.Owner {
+	return actor.Owner{CompanyID: company, JID: jid, Fence: l.database.Fence}
 }
 
 func (l *line) handlers() actor.Handlers {
@@ -108,6 +114,12 @@ func (l *line) handlers() actor.Handlers {
 		Receipt: func(_ context.Context, r actor.Receipt) error {
 			l.receipts <- r
 			return nil
+		},
+		Admit: func(_ context.Context, phone string) string {
+			if l.onAdmit != nil {
+				return l.onAdmit(phone)
+			}
+			return ""
 		},
 		Bind: func(context.Context, string, string) error {
 			if l.onBind != nil {
@@ -237,14 +249,6 @@ func (l *line) waiting(t *testing.T) int {
 	require.NoError(t, err)
 	require.Len(t, phone.Companions, 1)
 	return phone.Companions[0].Waiting
-}
-
-func (l *line) exec(t *testing.T, do func(conn *pgx.Conn) error) {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), l.url)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, conn.Close(t.Context())) }()
-	require.NoError(t, do(conn))
 }
 
 // fault makes something go wrong for this company.

@@ -9,7 +9,9 @@ import (
 	"regexp"
 	"sync"
 	"testing"
+	"time"
 
+	"go.mau.fi/whatsmeow"
 	"go.uber.org/goleak"
 
 	"wafleet/infra/wasim"
@@ -78,8 +80,9 @@ func startWhatsApp(ctx context.Context) (err error) {
 		return err
 	}
 	root := whatsapp.NoiseRoot()
+	whatsmeow.KeepAliveResponseDeadline = 2 * time.Second // as short as a busy machine allows
 	shared, err = NewDialer(nil, Config{
-		Endpoint: whatsapp.Endpoint(), RootCA: whatsapp.RootCA(), NoiseRoot: &root,
+		Endpoint: whatsapp.Endpoint(), RootCA: whatsapp.RootCA(), NoiseRoot: &root, HealthInterval: 3 * time.Second,
 	}, slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: withoutTime})))
 	return err
 }

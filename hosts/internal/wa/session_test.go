@@ -14,7 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
+	"go.mau.fi/whatsmeow/util/keys"
 
 	"wafleet/hosts/internal/actor"
 	"wafleet/infra/wasim"
@@ -82,6 +84,61 @@ func TestARefusedPairing(t *testing.T) {
 	require.Empty(t, l.jid)
 }
 
+// The owner may refuse a number before anything is stored, and the reason is what the user is told.
+func TestANumberThatIsNotAdmitted(t *testing.T) {
+	t.Parallel()
+	l := newLine(t)
+	asked := make(chan string, 1)
+	l.onAdmit = func(phone string) string {
+		asked <- phone
+		return "number_taken"
+	}
+	l.onBind = func() error { return errors.New("must not be asked") }
+	l.connect(t)
+	codes := l.await(t, then(actor.ShowQR)).Codes
+	_, _ = whatsapp.Scan(t.Context(), l.number, codes[0]) // the phone learns of it or not; the owner must
+	s := l.await(t, then(actor.Halt))
+	require.Equal(t, l.number, <-asked)
+	require.Equal(t, session.Failed, s.State)
+	require.Equal(t, "number_taken", s.Reason)
+}
+
+// A server that takes frames and answers none: the ping says so within its deadline.
+func TestADeafServer(t *testing.T) {
+	t.Parallel()
+	l := paired(t)
+	ping := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		return l.Ping(ctx)
+	}
+	require.Eventually(t, func() bool { return ping() == nil }, await, time.Millisecond)
+	l.fault(t, wasim.Deaf)
+	require.ErrorIs(t, ping(), context.DeadlineExceeded)
+	l.await(t, then(actor.Suspect)) // whatsmeow's own ping found it out as well
+}
+
+// The version of a connect is the dialer's at that moment, whatever whatsmeow was built with.
+func TestTheVersionOfAConnect(t *testing.T) {
+	t.Parallel()
+	d := &Dialer{}
+	built := store.GetWAVersion()
+	require.Equal(t, built.String(), d.Version())
+	c := &Conn{}
+	jid := types.NewJID("79000000001", types.DefaultUserServer)
+	paired, fresh := &store.Device{ID: &jid}, unpairedDevice()
+	require.Equal(t, built[2], c.introduce(paired, d).GetUserAgent().GetAppVersion().GetTertiary())
+
+	require.Error(t, d.UseVersion("latest"))
+	require.NoError(t, d.UseVersion("2.3000.1234"))
+	require.Equal(t, "2.3000.1234", d.Version())
+	require.EqualValues(t, 1234, c.introduce(paired, d).GetUserAgent().GetAppVersion().GetTertiary())
+	require.Equal(t, "2.3000.1234", c.introduced())
+	hash := store.WAVersionContainer{2, 3000, 1234}.Hash()
+	require.Equal(t, hash[:], c.introduce(fresh, d).GetDevicePairingData().GetBuildHash())
+	require.Equal(t, built, store.GetWAVersion(), "whatsmeow's own is left alone")
+}
+
 // What WhatsApp says when a socket ends is told as the table has it.
 func TestHowASocketCanEnd(t *testing.T) {
 	t.Parallel()
@@ -92,7 +149,7 @@ func TestHowASocketCanEnd(t *testing.T) {
 	}{
 		wasim.Drop:         {session.Reconnecting, "connection_lost", actor.Retry},
 		wasim.Stream503:    {session.Reconnecting, "connection_lost", actor.Retry},
-		wasim.Replaced:     {session.Reconnecting, "stream_replaced", actor.Retry},
+		wasim.Replaced:     {session.Reconnecting, "stream_replaced", actor.Yield},
 		wasim.Restart515:   {"", "", actor.Redial},
 		wasim.LoggedOut401: {session.LoggedOut, "device_removed", actor.Halt},
 	} {
@@ -101,7 +158,7 @@ func TestHowASocketCanEnd(t *testing.T) {
 			l := paired(t)
 			l.fault(t, kind)
 			s := l.await(t, func(s actor.Signal) bool {
-				return s.Then == actor.Retry || s.Then == actor.Redial || s.Then == actor.Halt
+				return s.Then == actor.Retry || s.Then == actor.Redial || s.Then == actor.Halt || s.Then == actor.Yield
 			})
 			require.Equal(t, tc.state, s.State)
 			require.Equal(t, tc.reason, s.Reason)
@@ -111,8 +168,11 @@ func TestHowASocketCanEnd(t *testing.T) {
 				l.reconnect(t)
 				return
 			}
-			_, err := l.dialer(t).Open(t.Context(), "salon", l.jid, l.handlers())
-			require.ErrorIs(t, err, actor.ErrNoDevice, "whatsmeow has deleted the device")
+			// whatsmeow deletes the device while it tells of that.
+			require.Eventually(t, func() bool {
+				_, err := l.dialer(t).Open(t.Context(), l.owner(l.jid), l.handlers())
+				return errors.Is(err, actor.ErrNoDevice)
+			}, await, time.Millisecond)
 		})
 	}
 }
@@ -125,9 +185,9 @@ func TestHowALoginCanBeRefused(t *testing.T) {
 		action session.UserAction
 		then   actor.Then
 	}{
-		wasim.TempBan402:  {session.Banned, session.ActionWait, actor.Retry},
+		wasim.TempBan402:  {session.Banned, session.ActionWait, actor.Pause},
 		wasim.Locked403:   {session.LoggedOut, session.ActionRelink, actor.Halt},
-		wasim.Outdated405: {session.Failed, session.ActionUpdate, actor.Halt},
+		wasim.Outdated405: {session.Reconnecting, "", actor.Renew},
 		wasim.Refuse503:   {session.Reconnecting, "", actor.Retry},
 	} {
 		t.Run(string(kind), func(t *testing.T) {
@@ -140,6 +200,9 @@ func TestHowALoginCanBeRefused(t *testing.T) {
 			require.Equal(t, tc.state, s.State)
 			require.Equal(t, tc.action, s.Action)
 			require.Equal(t, tc.then, s.Then)
+			if kind == wasim.Outdated405 {
+				require.Equal(t, l.dialer(t).Version(), s.Version)
+			}
 			if kind == wasim.TempBan402 {
 				require.Positive(t, s.After)
 			}
@@ -155,7 +218,7 @@ func TestLogoutUnlinksTheDevice(t *testing.T) {
 		phone, err := whatsapp.Phone(l.number)
 		return err == nil && len(phone.Companions) == 0
 	}, await, time.Millisecond)
-	_, err := l.dialer(t).Open(t.Context(), "salon", l.jid, l.handlers())
+	_, err := l.dialer(t).Open(t.Context(), l.owner(l.jid), l.handlers())
 	require.ErrorIs(t, err, actor.ErrNoDevice)
 	require.ErrorIs(t, newLine(t).Logout(t.Context()), whatsmeow.ErrNotLoggedIn)
 }
@@ -174,7 +237,7 @@ func TestKeysThatAreNotThere(t *testing.T) {
 	t.Parallel()
 	l := newLine(t)
 	for _, jid := range []string{"79019999999:1@s.whatsapp.net", "nonsense"} {
-		_, err := l.dialer(t).Open(t.Context(), "salon", jid, l.handlers())
+		_, err := l.dialer(t).Open(t.Context(), l.owner(jid), l.handlers())
 		require.ErrorIs(t, err, actor.ErrNoDevice)
 	}
 }
@@ -184,9 +247,21 @@ func TestADeviceStoreThatIsAway(t *testing.T) {
 	t.Parallel()
 	l := newLine(t)
 	d := l.dialer(t)
-	require.NoError(t, d.devices.Close())
-	_, err := d.Open(t.Context(), "salon", "79019999999:1@s.whatsapp.net", l.handlers())
+	l.database.Pool.Close()
+	_, err := d.Open(t.Context(), l.owner("79019999999:1@s.whatsapp.net"), l.handlers())
 	require.ErrorContains(t, err, "load device")
+	require.NotErrorIs(t, err, actor.ErrNoDevice)
+}
+
+// One that is damaged is told from both.
+func TestKeysThatAreUnreadable(t *testing.T) {
+	t.Parallel()
+	l := paired(t)
+	l.hang()
+	_, err := l.database.Pool.Exec(t.Context(), "UPDATE devices SET sealed_keys = 'damaged'")
+	require.NoError(t, err)
+	_, err = l.dialer(t).Open(t.Context(), l.owner(l.jid), l.handlers())
+	require.ErrorIs(t, err, actor.ErrDeviceUnreadable)
 	require.NotErrorIs(t, err, actor.ErrNoDevice)
 }
 
@@ -224,13 +299,8 @@ func TestABlackHole(t *testing.T) {
 	require.Less(t, time.Since(start), tlsTimeout/2)
 }
 
-//nolint:paralleltest // changes whatsmeow's version, a global of the process
 func TestUseLatestVersion(t *testing.T) {
-	before, app := store.GetWAVersion(), store.BaseClientPayload.UserAgent.AppVersion
-	t.Cleanup(func() {
-		store.SetWAVersion(before)
-		store.BaseClientPayload.UserAgent.AppVersion = app
-	})
+	t.Parallel()
 	page := `{"client_revision":1999999999,"x":1}`
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(page)) }))
 	t.Cleanup(server.Close)
@@ -247,16 +317,13 @@ func TestUseLatestVersion(t *testing.T) {
 	version, err := d.UseLatestVersion(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "2.3000.1999999999", version)
-	want := store.WAVersionContainer{2, 3000, 1999999999}
-	require.Equal(t, want, store.GetWAVersion())
-	require.Equal(t, want.ProtoAppVersion(), store.BaseClientPayload.UserAgent.AppVersion, "SetWAVersion forgets this one")
-	require.EqualValues(t, 1999999999, store.BaseClientPayload.UserAgent.AppVersion.GetTertiary())
+	require.Equal(t, version, d.Version())
 
 	for name, bad := range map[string]string{"none": "<html>", "nonsense": `{"client_revision":99999999999999999999,}`} {
 		page = bad
 		_, err = d.UseLatestVersion(t.Context())
 		require.ErrorContains(t, err, "fetch WhatsApp's version", name)
-		require.Equal(t, want, store.GetWAVersion(), "what is known stays")
+		require.Equal(t, version, d.Version(), "what is known stays")
 	}
 }
 
@@ -274,4 +341,10 @@ func TestWhatsAppIsNotTakenOnTrust(t *testing.T) {
 	c := newConn(&store.Device{}, &http.Client{Transport: transport}, actor.Handlers{}, slog.New(slog.DiscardHandler))
 	require.ErrorContains(t, c.Connect(t.Context()), "certificate")
 	c.Close()
+}
+
+// unpairedDevice has what a registration needs.
+func unpairedDevice() *store.Device {
+	identity := keys.NewKeyPair()
+	return &store.Device{IdentityKey: identity, SignedPreKey: identity.CreateSignedPreKey(1), RegistrationID: 1}
 }

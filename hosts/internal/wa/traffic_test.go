@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"go.mau.fi/libsignal/kdf"
 	"go.mau.fi/libsignal/keys/chain"
@@ -248,26 +247,13 @@ func TestARetryReceiptAfterARestart(t *testing.T) {
 // damageSessions makes what is encrypted next unreadable for the other side.
 func (l *line) damageSessions(t *testing.T) {
 	t.Helper()
-	l.exec(t, func(conn *pgx.Conn) error {
-		rows, err := conn.Query(t.Context(), `SELECT their_id, session FROM whatsmeow.whatsmeow_sessions`)
+	serializer := store.SignalProtobufSerializer
+	l.database.RewriteSessions(t, company, func(raw []byte) []byte {
+		session, err := record.NewSessionFromBytes(raw, serializer.Session, serializer.State)
 		require.NoError(t, err)
-		type row struct {
-			ID  string
-			Raw []byte
-		}
-		all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[row])
-		require.NoError(t, err)
-		require.NotEmpty(t, all)
-		serializer := store.SignalProtobufSerializer
-		for _, r := range all {
-			session, err := record.NewSessionFromBytes(r.Raw, serializer.Session, serializer.State)
-			require.NoError(t, err)
-			state := session.SessionState()
-			state.SetSenderChainKey(chain.NewKey(kdf.DeriveSecrets, make([]byte, 32), state.SenderChainKey().Index()))
-			_, err = conn.Exec(t.Context(), `UPDATE whatsmeow.whatsmeow_sessions SET session = $2 WHERE their_id = $1`, r.ID, session.Serialize())
-			require.NoError(t, err)
-		}
-		return nil
+		state := session.SessionState()
+		state.SetSenderChainKey(chain.NewKey(kdf.DeriveSecrets, make([]byte, 32), state.SenderChainKey().Index()))
+		return session.Serialize()
 	})
 }
 

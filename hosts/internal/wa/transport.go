@@ -15,6 +15,9 @@ type Config struct {
 	Endpoint  string    // host:port that stands in for web.whatsapp.com and mmg.whatsapp.net
 	RootCA    []byte    // PEM of the authority that signed the endpoint's certificate
 	NoiseRoot *[32]byte // public key that the Noise certificates are checked against
+
+	// HealthInterval is the most that may pass between two pings of a connection; 0: whatsmeow's 30 s.
+	HealthInterval time.Duration
 }
 
 // The deadlines of a connect. They belong into the transport: the context that whatsmeow's Connect takes

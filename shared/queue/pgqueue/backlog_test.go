@@ -68,7 +68,7 @@ func backlog(t *testing.T, prepare string) {
 		call func(sql *sqlcgen.Queries) error
 	}{
 		{"receive", func(sql *sqlcgen.Queries) (err error) {
-			received, err = claimFIFO(t.Context(), sql, q.definitions[jobs], queue.MaxBatch, time.Minute)
+			received, err = claimFIFO(t.Context(), sql, q.definitions[jobs], queue.MaxBatch, time.Minute, true)
 			return err
 		}},
 		{"extend", func(sql *sqlcgen.Queries) error {
@@ -130,7 +130,7 @@ func TestBacklogOfDelayed(t *testing.T) {
 		require.NoError(t, q.Send(t.Context(), work, queue.Message{Body: []byte("now")}))
 		var received []queue.Received
 		r := reading(t, q, func(sql *sqlcgen.Queries) (err error) {
-			if received, err = claimStandard(t.Context(), sql, q.definitions[work], queue.MaxBatch, time.Minute); err != nil {
+			if received, err = claimStandard(t.Context(), sql, q.definitions[work], queue.MaxBatch, time.Minute, true); err != nil {
 				return err
 			}
 			hs := parseHandles(handlesOf(received))

@@ -7,13 +7,10 @@ SELECT queue_send_standard(@queue, @group_id, make_interval(secs => @delay_secon
 SELECT queue_send_fifo(@queue, @group_id, @dedup_id, @body);
 
 -- name: ReceiveStandard :many
-SELECT * FROM queue_receive_standard(@queue, @most::integer, make_interval(secs => @visibility_seconds::float8), @max_receives, @dead);
+SELECT * FROM queue_take_standard(@queue, @most::integer, make_interval(secs => @visibility_seconds::float8), @max_receives, @dead, @poll);
 
 -- name: ReceiveFIFO :many
-SELECT * FROM queue_receive_fifo(@queue, @most::integer, make_interval(secs => @visibility_seconds::float8), @max_receives, @dead);
-
--- name: Await :exec
-SELECT queue_await(@queue);
+SELECT * FROM queue_take_fifo(@queue, @most::integer, make_interval(secs => @visibility_seconds::float8), @max_receives, @dead, @poll);
 
 -- name: DeleteStandard :many
 SELECT queue_delete_standard(@queue, @ids::bigint[], @counts::integer[])::bigint AS stale;

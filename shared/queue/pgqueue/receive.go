@@ -21,7 +21,7 @@ func (q *Queue) Receive(ctx context.Context, name string, most int, wait, visibi
 	}
 	visibility = cmp.Or(visibility, def.Visibility)
 	if wait == 0 {
-		return q.claim(ctx, def, most, visibility)
+		return q.claim(ctx, def, most, visibility, false)
 	}
 
 	timeout := time.NewTimer(wait)
@@ -32,8 +32,8 @@ func (q *Queue) Receive(ctx context.Context, name string, most int, wait, visibi
 		return nil, fmt.Errorf("receive from %s: %w", name, err)
 	}
 	defer q.board.leave(waiter)
-	for asked := false; ; {
-		received, err := q.claim(ctx, def, most, visibility)
+	for {
+		received, err := q.claim(ctx, def, most, visibility, true)
 		if err != nil {
 			return nil, err
 		}
@@ -42,17 +42,8 @@ func (q *Queue) Receive(ctx context.Context, name string, most int, wait, visibi
 			q.board.wake(name)
 			return received, nil
 		}
-		if !asked {
-			// What came before we asked announced nothing, so look once more.
-			if err := q.await(ctx, name); err != nil {
-				return nil, err
-			}
-			asked = true
-			continue
-		}
 		select {
 		case <-waiter.woken:
-			asked = false
 		case <-timeout.C:
 			return nil, nil
 		case <-ctx.Done():
@@ -63,13 +54,13 @@ func (q *Queue) Receive(ctx context.Context, name string, most int, wait, visibi
 	}
 }
 
-// claim takes what is there now.
-func (q *Queue) claim(ctx context.Context, def queue.Definition, most int, visibility time.Duration) (received []queue.Received, err error) {
+// claim takes what is there now. One that polls asks for an announcement if that is nothing.
+func (q *Queue) claim(ctx context.Context, def queue.Definition, most int, visibility time.Duration, poll bool) (received []queue.Received, err error) {
 	err = q.detached(ctx, func(ctx context.Context, sql *sqlcgen.Queries) (err error) {
 		if def.FIFO() {
-			received, err = claimFIFO(ctx, sql, def, most, visibility)
+			received, err = claimFIFO(ctx, sql, def, most, visibility, poll)
 		} else {
-			received, err = claimStandard(ctx, sql, def, most, visibility)
+			received, err = claimStandard(ctx, sql, def, most, visibility, poll)
 		}
 		return err
 	})
@@ -77,15 +68,6 @@ func (q *Queue) claim(ctx context.Context, def queue.Definition, most int, visib
 		return nil, classify(ctx, "receive from "+def.Name, err)
 	}
 	return received, nil
-}
-
-// await asks for an announcement of what comes next.
-func (q *Queue) await(ctx context.Context, name string) error {
-	err := q.detached(ctx, func(ctx context.Context, sql *sqlcgen.Queries) error { return sql.Await(ctx, name) })
-	if err != nil {
-		return classify(ctx, "wait for "+name, err)
-	}
-	return nil
 }
 
 // detached runs a statement that, once it has a connection, no longer listens to ctx: an abandoned statement may have
@@ -101,9 +83,10 @@ func (q *Queue) detached(ctx context.Context, run func(context.Context, *sqlcgen
 	return run(limited, sqlcgen.New(conn))
 }
 
-func claimFIFO(ctx context.Context, sql *sqlcgen.Queries, def queue.Definition, most int, visibility time.Duration) ([]queue.Received, error) {
+func claimFIFO(ctx context.Context, sql *sqlcgen.Queries, def queue.Definition, most int, visibility time.Duration, poll bool) ([]queue.Received, error) {
 	rows, err := sql.ReceiveFIFO(ctx, sqlcgen.ReceiveFIFOParams{
 		Queue: def.Name, Most: most, VisibilitySeconds: visibility.Seconds(), MaxReceives: def.MaxReceives, Dead: def.DeadLetters,
+		Poll: poll,
 	})
 	if err != nil {
 		return nil, err
@@ -118,9 +101,10 @@ func claimFIFO(ctx context.Context, sql *sqlcgen.Queries, def queue.Definition, 
 	return received, nil
 }
 
-func claimStandard(ctx context.Context, sql *sqlcgen.Queries, def queue.Definition, most int, visibility time.Duration) ([]queue.Received, error) {
+func claimStandard(ctx context.Context, sql *sqlcgen.Queries, def queue.Definition, most int, visibility time.Duration, poll bool) ([]queue.Received, error) {
 	rows, err := sql.ReceiveStandard(ctx, sqlcgen.ReceiveStandardParams{
 		Queue: def.Name, Most: most, VisibilitySeconds: visibility.Seconds(), MaxReceives: def.MaxReceives, Dead: def.DeadLetters,
+		Poll: poll,
 	})
 	if err != nil {
 		return nil, err

@@ -154,20 +154,25 @@ func (q *Queries) GetCompanyKey(ctx context.Context, db DBTX, companyID string) 
 }
 
 const listCompaniesOfShard = `-- name: ListCompaniesOfShard :many
-SELECT c.company_id, s.desired_state, s.desired_generation, s.observed_generation
+SELECT s.id, s.company_id, s.status, s.created_at, s.updated_at, s.state, s.reason, s.user_action, s.desired_state, s.desired_generation, s.observed_generation, s.pairing_method, s.pairing_phone, s.jid, s.lid, s.push_name, s.connected_at, s.qr_attempts, s.reconnects, s.banned_until, s.restart_generation, s.delete_after_logout, k.wrapped, coalesce(waiting.since <= now(), false)::boolean AS due,
+    EXISTS (SELECT FROM messages h WHERE h.company_id || '' = c.company_id || '' AND h.direction = 'outgoing' AND h.status = 'sending') AS sending
 FROM companies c JOIN whatsapp_sessions s ON s.company_id = c.company_id
+LEFT JOIN company_keys k ON k.company_id = c.company_id
+CROSS JOIN LATERAL (SELECT min(m.due_at) AS since FROM messages m
+    WHERE m.company_id = c.company_id AND m.direction = 'outgoing' AND m.status = 'queued') AS waiting
 WHERE c.shard = $1
-ORDER BY (SELECT min(m.due_at) FROM messages m
-          WHERE m.company_id = c.company_id AND m.direction = 'outgoing' AND m.status = 'queued') NULLS LAST, c.company_id
+ORDER BY waiting.since NULLS LAST, c.company_id
 `
 
 type ListCompaniesOfShardRow struct {
-	CompanyID          string
-	DesiredState       string
-	DesiredGeneration  int64
-	ObservedGeneration int64
+	WhatsappSession WhatsappSession
+	Wrapped         []byte
+	Due             bool
+	Sending         bool
 }
 
+// All that the new owner of a shard has to know of its companies, in one round trip: whether something waits to be sent, and
+// whether a former owner was sending.
 func (q *Queries) ListCompaniesOfShard(ctx context.Context, db DBTX, shard int) ([]ListCompaniesOfShardRow, error) {
 	rows, err := db.Query(ctx, listCompaniesOfShard, shard)
 	if err != nil {
@@ -178,10 +183,31 @@ func (q *Queries) ListCompaniesOfShard(ctx context.Context, db DBTX, shard int) 
 	for rows.Next() {
 		var i ListCompaniesOfShardRow
 		if err := rows.Scan(
-			&i.CompanyID,
-			&i.DesiredState,
-			&i.DesiredGeneration,
-			&i.ObservedGeneration,
+			&i.WhatsappSession.ID,
+			&i.WhatsappSession.CompanyID,
+			&i.WhatsappSession.Status,
+			&i.WhatsappSession.CreatedAt,
+			&i.WhatsappSession.UpdatedAt,
+			&i.WhatsappSession.State,
+			&i.WhatsappSession.Reason,
+			&i.WhatsappSession.UserAction,
+			&i.WhatsappSession.DesiredState,
+			&i.WhatsappSession.DesiredGeneration,
+			&i.WhatsappSession.ObservedGeneration,
+			&i.WhatsappSession.PairingMethod,
+			&i.WhatsappSession.PairingPhone,
+			&i.WhatsappSession.JID,
+			&i.WhatsappSession.LID,
+			&i.WhatsappSession.PushName,
+			&i.WhatsappSession.ConnectedAt,
+			&i.WhatsappSession.QrAttempts,
+			&i.WhatsappSession.Reconnects,
+			&i.WhatsappSession.BannedUntil,
+			&i.WhatsappSession.RestartGeneration,
+			&i.WhatsappSession.DeleteAfterLogout,
+			&i.Wrapped,
+			&i.Due,
+			&i.Sending,
 		); err != nil {
 			return nil, err
 		}
@@ -226,7 +252,7 @@ SELECT c.shard, c.rate_per_minute, c.rate_burst, s.state,
        m.body_hash AS message_hash, m.status AS message_status, m.reason AS message_reason
 FROM companies c
 JOIN whatsapp_sessions s ON s.company_id = c.company_id
-LEFT JOIN messages m ON m.company_id = c.company_id AND m.direction = 'outgoing' AND m.message_id = $1
+LEFT JOIN messages m ON m.company_id || '' = c.company_id AND m.direction = 'outgoing' AND m.message_id = $1
 WHERE c.company_id = $2
 `
 

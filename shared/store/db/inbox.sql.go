@@ -8,6 +8,8 @@ package db
 import (
 	"context"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 const countTraffic = `-- name: CountTraffic :one
@@ -26,50 +28,6 @@ func (q *Queries) CountTraffic(ctx context.Context, db DBTX, companyID string) (
 	var i CountTrafficRow
 	err := row.Scan(&i.Sent, &i.Received)
 	return i, err
-}
-
-const insertIncoming = `-- name: InsertIncoming :execrows
-INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, body, wa_message_id, sender, sender_name, created_at, trace)
-VALUES ($1, $2, $3, 'incoming', 'received', $4, $5, $6, $7, $8, $9, $10, $11,
-    jsonb_build_array(jsonb_build_object('status', 'received', 'at', now(), 'host', $12::text)))
-ON CONFLICT (company_id, direction, message_id) DO NOTHING
-`
-
-type InsertIncomingParams struct {
-	CompanyID   string
-	Phone       string
-	MessageID   string
-	Shard       int
-	Kind        string
-	Chat        string
-	Body        []byte
-	WaMessageID *string
-	Sender      *string
-	SenderName  *string
-	CreatedAt   time.Time
-	HostID      string
-}
-
-// 0 rows: the message is already here.
-func (q *Queries) InsertIncoming(ctx context.Context, db DBTX, arg InsertIncomingParams) (int64, error) {
-	result, err := db.Exec(ctx, insertIncoming,
-		arg.CompanyID,
-		arg.Phone,
-		arg.MessageID,
-		arg.Shard,
-		arg.Kind,
-		arg.Chat,
-		arg.Body,
-		arg.WaMessageID,
-		arg.Sender,
-		arg.SenderName,
-		arg.CreatedAt,
-		arg.HostID,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
 }
 
 const quarantine = `-- name: Quarantine :exec
@@ -91,4 +49,86 @@ func (q *Queries) Quarantine(ctx context.Context, db DBTX, arg QuarantineParams)
 		arg.Body,
 	)
 	return err
+}
+
+const receiveMessage = `-- name: ReceiveMessage :one
+WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $1 AND l.term = $2::uuid FOR KEY SHARE),
+arrived AS (
+    INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, body, wa_message_id, sender, sender_name, created_at, trace)
+    SELECT $3, $4, $5, 'incoming', 'received', $1, $6, $7, $8, $9::text, $10::text, $11::text, $12,
+        jsonb_build_array(jsonb_build_object('status', 'received', 'at', now(), 'host', $13::text))
+    FROM fence
+    ON CONFLICT (company_id, direction, message_id) DO NOTHING
+    RETURNING id
+), seq AS (
+    UPDATE company_seq s SET seq = s.seq + 1 FROM arrived WHERE s.company_id = $3 RETURNING s.seq
+), event AS (
+    INSERT INTO events (company_id, seq, id, type, data)
+    SELECT $3, seq.seq, $14, $15, $16 FROM seq
+    RETURNING seq
+), told AS (
+    INSERT INTO webhook_deliveries (id, company_id, endpoint_id, event_seq, event_id, event_type)
+    SELECT gen_random_uuid(), e.company_id, e.id, event.seq, $14, $15
+    FROM event, webhook_endpoints e
+    WHERE e.company_id = $3 AND e.enabled AND (e.events = '{}' OR $15 = ANY(e.events))
+    RETURNING id
+)
+SELECT EXISTS (SELECT FROM fence)::boolean AS held, EXISTS (SELECT FROM arrived)::boolean AS fresh, now()::timestamptz AS at,
+    ARRAY(SELECT told.id FROM told)::uuid[] AS deliveries
+`
+
+type ReceiveMessageParams struct {
+	Shard       int
+	Term        uuid.UUID
+	CompanyID   string
+	Phone       string
+	MessageID   string
+	Kind        string
+	Chat        string
+	Body        []byte
+	WaMessageID string
+	Sender      string
+	SenderName  string
+	CreatedAt   time.Time
+	HostID      string
+	EventID     uuid.UUID
+	EventType   string
+	EventData   []byte
+}
+
+type ReceiveMessageRow struct {
+	Held       bool
+	Fresh      bool
+	At         time.Time
+	Deliveries []uuid.UUID
+}
+
+// An incoming message and the event that tells of it, in one fenced statement. Not fresh: it is already here.
+func (q *Queries) ReceiveMessage(ctx context.Context, db DBTX, arg ReceiveMessageParams) (ReceiveMessageRow, error) {
+	row := db.QueryRow(ctx, receiveMessage,
+		arg.Shard,
+		arg.Term,
+		arg.CompanyID,
+		arg.Phone,
+		arg.MessageID,
+		arg.Kind,
+		arg.Chat,
+		arg.Body,
+		arg.WaMessageID,
+		arg.Sender,
+		arg.SenderName,
+		arg.CreatedAt,
+		arg.HostID,
+		arg.EventID,
+		arg.EventType,
+		arg.EventData,
+	)
+	var i ReceiveMessageRow
+	err := row.Scan(
+		&i.Held,
+		&i.Fresh,
+		&i.At,
+		&i.Deliveries,
+	)
+	return i, err
 }

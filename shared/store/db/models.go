@@ -49,6 +49,140 @@ type CompanySeq struct {
 	Seq       int64
 }
 
+type Device struct {
+	CompanyID      string
+	JID            string
+	LID            string
+	RegistrationID int64
+	// the private keys: noise, identity and signed prekey of 32 bytes each, then the ADV secret
+	SealedKeys      []byte
+	SignedPrekeyID  int
+	SignedPrekeySig []byte
+	AccountDetails  []byte
+	AccountSig      []byte
+	AccountSigKey   []byte
+	DeviceSig       []byte
+	Platform        string
+	BusinessName    string
+	PushName        string
+	FacebookUuid    *uuid.UUID
+	LidMigrationAt  int64
+	CreatedAt       time.Time
+	// not to be used: not yet bound to its company, or deleted by WhatsApp; gone 30 days later
+	TombstonedAt *time.Time
+}
+
+type DeviceAppState struct {
+	CompanyID string
+	JID       string
+	Name      string
+	Version   int64
+	Hash      []byte
+}
+
+type DeviceAppStateKey struct {
+	CompanyID   string
+	JID         string
+	KeyID       []byte
+	SealedKey   []byte
+	Fingerprint []byte
+	// as WhatsApp tells it; the highest is the latest key
+	MadeAt int64
+}
+
+type DeviceAppStateMac struct {
+	CompanyID string
+	JID       string
+	Name      string
+	IndexMac  []byte
+	Version   int64
+	ValueMac  []byte
+}
+
+type DeviceChatSetting struct {
+	CompanyID string
+	JID       string
+	Chat      string
+	// Unix seconds; 0: not muted, -1: for ever
+	MutedUntil int64
+	Pinned     bool
+	Archived   bool
+}
+
+type DeviceContact struct {
+	CompanyID     string
+	JID           string
+	Contact       string
+	FirstName     string
+	FullName      string
+	PushName      string
+	BusinessName  string
+	RedactedPhone string
+}
+
+type DeviceEvent struct {
+	CompanyID       string
+	JID             string
+	CiphertextHash  []byte
+	SealedPlaintext []byte
+	// when WhatsApp took the message, in Unix seconds
+	ServerAt  int64
+	CreatedAt time.Time
+}
+
+type DeviceIdentity struct {
+	CompanyID string
+	JID       string
+	Address   string
+	Identity  []byte
+}
+
+type DeviceLid struct {
+	CompanyID string
+	LID       string
+	Pn        string
+}
+
+type DeviceMessageSecret struct {
+	CompanyID    string
+	JID          string
+	Chat         string
+	Sender       string
+	MessageID    string
+	SealedSecret []byte
+}
+
+type DevicePrekey struct {
+	CompanyID string
+	JID       string
+	KeyID     int
+	SealedKey []byte
+	Uploaded  bool
+}
+
+type DevicePrivacyToken struct {
+	CompanyID   string
+	JID         string
+	Contact     string
+	SealedToken []byte
+	GivenAt     int64
+}
+
+type DeviceSenderKey struct {
+	CompanyID string
+	JID       string
+	Chat      string
+	Sender    string
+	SealedKey []byte
+}
+
+type DeviceSession struct {
+	CompanyID     string
+	JID           string
+	Address       string
+	SealedSession []byte
+}
+
 type Event struct {
 	CompanyID string
 	Seq       int64
@@ -57,6 +191,24 @@ type Event struct {
 	// JSON, sealed with the company's data key
 	Data      []byte
 	CreatedAt time.Time
+}
+
+type FirstContact struct {
+	CompanyID string
+	Chat      string
+}
+
+type Fleet struct {
+	Singleton bool
+	// the version of WhatsApp's web client that hosts speak as; empty: the built-in one
+	WaVersion        string
+	VersionCheckedAt time.Time
+	// one host is asking WhatsApp for its version until then
+	VersionClaimedUntil time.Time
+	// since then nobody is believed to be logged out; NULL: closed
+	BreakerOpenedAt *time.Time
+	// one held session is trying to log in until then
+	ProbeUntil time.Time
 }
 
 type Host struct {
@@ -177,6 +329,11 @@ type QueueStandard struct {
 	Body      []byte
 }
 
+type Refusal struct {
+	CompanyID string
+	RefusedAt time.Time
+}
+
 type ShardLease struct {
 	Shard     int
 	HostID    *string
@@ -249,6 +406,7 @@ type WhatsappSession struct {
 	ConnectedAt        *time.Time
 	QrAttempts         int
 	Reconnects         int64
+	BannedUntil        *time.Time
 	// the latest generation that asked for a new socket even where one is online
 	RestartGeneration int64
 	// the owner unlinks the device, destroys its keys and makes the session new, before anything asked for later

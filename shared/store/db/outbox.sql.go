@@ -12,7 +12,61 @@ import (
 	"github.com/google/uuid"
 )
 
+const acceptIntoQueue = `-- name: AcceptIntoQueue :one
+WITH accepted AS (
+    INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, lane, client_ref, body_hash, due_at, expires_at, enqueued_at, trace)
+    VALUES ($1, $2, $3, 'outgoing', 'accepted', $4, $5, $6, $7, $8, $9,
+        coalesce($10::timestamptz, now()), now() + make_interval(secs => $11::float8), now(),
+        jsonb_build_array(jsonb_build_object('status', 'accepted', 'at', now())))
+    ON CONFLICT (company_id, direction, message_id) DO NOTHING
+    RETURNING company_id, message_id
+), queued AS (
+    SELECT queue_send_fifo($12::text, a.company_id, a.message_id, $13::bytea) AS fresh FROM accepted a
+)
+SELECT count(queued.fresh) > 0 AS accepted FROM queued
+`
+
+type AcceptIntoQueueParams struct {
+	CompanyID string
+	Phone     string
+	MessageID string
+	Shard     int
+	Kind      string
+	Chat      string
+	Lane      int
+	ClientRef *string
+	BodyHash  []byte
+	DueAt     *time.Time
+	Ttl       *float64
+	Queue     string
+	Body      []byte
+}
+
+// Steps 1 and 2 at once, where the queue is a table of the same database (migration 00002). Not accepted: the id exists, and
+// nothing was queued.
+func (q *Queries) AcceptIntoQueue(ctx context.Context, db DBTX, arg AcceptIntoQueueParams) (bool, error) {
+	row := db.QueryRow(ctx, acceptIntoQueue,
+		arg.CompanyID,
+		arg.Phone,
+		arg.MessageID,
+		arg.Shard,
+		arg.Kind,
+		arg.Chat,
+		arg.Lane,
+		arg.ClientRef,
+		arg.BodyHash,
+		arg.DueAt,
+		arg.Ttl,
+		arg.Queue,
+		arg.Body,
+	)
+	var accepted bool
+	err := row.Scan(&accepted)
+	return accepted, err
+}
+
 const acceptMessage = `-- name: AcceptMessage :one
+
 INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, lane, client_ref, body_hash, due_at, expires_at, trace)
 VALUES ($1, $2, $3, 'outgoing', 'accepted', $4, $5, $6, $7, $8, $9,
     coalesce($10::timestamptz, now()), now() + make_interval(secs => $11::float8),
@@ -35,6 +89,9 @@ type AcceptMessageParams struct {
 	Ttl       *float64
 }
 
+// Plans are kept from a time when the table was nearly empty and any index looked best. So each statement on a message goes
+// by the one index that its conditions allow: `company_id || ”` keeps it off those that begin with the company, and
+// `status || ”` off those of one status; what is in flight has an index on that expression (plans_test.go).
 // Step 1 of a send: the row under its final id, before anything is queued. 0 rows: the id exists.
 func (q *Queries) AcceptMessage(ctx context.Context, db DBTX, arg AcceptMessageParams) (int64, error) {
 	row := db.QueryRow(ctx, acceptMessage,
@@ -55,6 +112,107 @@ func (q *Queries) AcceptMessage(ctx context.Context, db DBTX, arg AcceptMessageP
 	return id, err
 }
 
+const advanceMessage = `-- name: AdvanceMessage :one
+WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $1 AND l.term = $2::uuid FOR KEY SHARE),
+begun AS (
+    UPDATE messages m SET
+        status = 'sending', attempt = m.attempt + 1, term = $2::uuid, incarnation = $3::uuid,
+        wire = coalesce(m.wire, $4::bytea), reason = '',
+        trace = m.trace || jsonb_build_object('status', 'sending', 'at', now(), 'host', $5::text, 'attempt', m.attempt + 1)
+    FROM fence
+    WHERE m.company_id || '' = $6 AND m.direction = 'outgoing' AND m.message_id = $7 AND m.status || '' = 'queued'
+      AND (m.expires_at IS NULL OR m.expires_at > now())
+    RETURNING m.id
+), moved AS (
+    UPDATE messages m SET
+        status = $8::text, reason = $9::text,
+        sent_at = CASE WHEN $8::text IN ('sent', 'delivered', 'read', 'played') THEN coalesce(m.sent_at, now()) ELSE m.sent_at END,
+        delivered_at = CASE WHEN $8::text IN ('delivered', 'read', 'played') THEN coalesce(m.delivered_at, now()) ELSE m.delivered_at END,
+        read_at = CASE WHEN $8::text IN ('read', 'played') THEN coalesce(m.read_at, now()) ELSE m.read_at END,
+        played_at = CASE WHEN $8::text = 'played' THEN coalesce(m.played_at, now()) ELSE m.played_at END,
+        due_at = CASE WHEN $8::text = 'queued' THEN now() + make_interval(secs => $10::float8) ELSE m.due_at END,
+        trace = m.trace || jsonb_strip_nulls(jsonb_build_object('status', $8::text, 'at', now(), 'host', nullif($5::text, ''),
+            'reason', nullif($9::text, '')))
+    FROM fence
+    WHERE m.company_id || '' = $6 AND m.direction = 'outgoing' AND m.message_id = $11 AND m.status = ANY($12::text[])
+      -- Of all failures only one can be lifted again.
+      AND (m.status <> 'failed' OR m.reason = 'not_enqueued' OR $8::text NOT IN ('accepted', 'queued'))
+    RETURNING m.id
+), seq AS (
+    UPDATE company_seq s SET seq = s.seq + 1 FROM moved WHERE s.company_id = $6 AND $13::text <> '' RETURNING s.seq
+), event AS (
+    INSERT INTO events (company_id, seq, id, type, data)
+    SELECT $6, seq.seq, $14, $13, $15 FROM seq
+    RETURNING seq
+), told AS (
+    INSERT INTO webhook_deliveries (id, company_id, endpoint_id, event_seq, event_id, event_type)
+    SELECT gen_random_uuid(), e.company_id, e.id, event.seq, $14, $13
+    FROM event, webhook_endpoints e
+    WHERE e.company_id = $6 AND e.enabled AND (e.events = '{}' OR $13 = ANY(e.events))
+    RETURNING id
+)
+SELECT EXISTS (SELECT FROM fence)::boolean AS held, EXISTS (SELECT FROM begun)::boolean AS begun,
+    EXISTS (SELECT FROM moved)::boolean AS moved, now()::timestamptz AS at,
+    ARRAY(SELECT told.id FROM told)::uuid[] AS deliveries
+`
+
+type AdvanceMessageParams struct {
+	Shard       int
+	Term        uuid.UUID
+	Incarnation uuid.UUID
+	NextWire    []byte
+	HostID      string
+	CompanyID   string
+	NextID      string
+	Status      string
+	Reason      string
+	Delay       float64
+	MessageID   string
+	FromStates  []string
+	EventType   string
+	EventID     uuid.UUID
+	EventData   []byte
+}
+
+type AdvanceMessageRow struct {
+	Held       bool
+	Begun      bool
+	Moved      bool
+	At         time.Time
+	Deliveries []uuid.UUID
+}
+
+// MoveMessage with the event that tells of it, and BeginSending of the next message of the outbox: all that happens to a
+// message between its frame and the next one's, in one fenced statement. An empty next_id is no message.
+func (q *Queries) AdvanceMessage(ctx context.Context, db DBTX, arg AdvanceMessageParams) (AdvanceMessageRow, error) {
+	row := db.QueryRow(ctx, advanceMessage,
+		arg.Shard,
+		arg.Term,
+		arg.Incarnation,
+		arg.NextWire,
+		arg.HostID,
+		arg.CompanyID,
+		arg.NextID,
+		arg.Status,
+		arg.Reason,
+		arg.Delay,
+		arg.MessageID,
+		arg.FromStates,
+		arg.EventType,
+		arg.EventID,
+		arg.EventData,
+	)
+	var i AdvanceMessageRow
+	err := row.Scan(
+		&i.Held,
+		&i.Begun,
+		&i.Moved,
+		&i.At,
+		&i.Deliveries,
+	)
+	return i, err
+}
+
 const beginSending = `-- name: BeginSending :execrows
 WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $7 AND l.term = $1::uuid FOR KEY SHARE)
 UPDATE messages m SET
@@ -62,7 +220,7 @@ UPDATE messages m SET
     wire = coalesce(m.wire, $3), reason = '',
     trace = m.trace || jsonb_build_object('status', 'sending', 'at', now(), 'host', $4::text, 'attempt', m.attempt + 1)
 FROM fence
-WHERE m.company_id = $5 AND m.direction = 'outgoing' AND m.message_id = $6 AND m.status = 'queued'
+WHERE m.company_id || '' = $5 AND m.direction = 'outgoing' AND m.message_id = $6 AND m.status || '' = 'queued'
   AND (m.expires_at IS NULL OR m.expires_at > now())
 `
 
@@ -104,10 +262,40 @@ func (q *Queries) CountWaiting(ctx context.Context, db DBTX, companyID string) (
 	return count, err
 }
 
+const describeMessage = `-- name: DescribeMessage :one
+SELECT phone, kind, client_ref, now()::timestamptz AS at FROM messages
+WHERE company_id || '' = $1 AND direction = 'outgoing' AND message_id = $2
+`
+
+type DescribeMessageParams struct {
+	CompanyID string
+	MessageID string
+}
+
+type DescribeMessageRow struct {
+	Phone     string
+	Kind      string
+	ClientRef *string
+	At        time.Time
+}
+
+// What an event tells of a message beside its new status.
+func (q *Queries) DescribeMessage(ctx context.Context, db DBTX, arg DescribeMessageParams) (DescribeMessageRow, error) {
+	row := db.QueryRow(ctx, describeMessage, arg.CompanyID, arg.MessageID)
+	var i DescribeMessageRow
+	err := row.Scan(
+		&i.Phone,
+		&i.Kind,
+		&i.ClientRef,
+		&i.At,
+	)
+	return i, err
+}
+
 const doubtStaleSends = `-- name: DoubtStaleSends :many
 UPDATE messages m SET status = 'unconfirmed', reason = $1::text,
     trace = m.trace || jsonb_build_object('status', 'unconfirmed', 'at', now(), 'host', $2::text, 'reason', $1::text)
-WHERE m.company_id = $3 AND m.direction = 'outgoing' AND m.status = 'sending' AND m.incarnation <> $4::uuid
+WHERE m.company_id || '' = $3 AND m.direction = 'outgoing' AND m.status = 'sending' AND m.incarnation <> $4::uuid
 RETURNING m.message_id, m.phone, m.kind, m.client_ref, m.created_at, now()::timestamptz AS at
 `
 
@@ -161,7 +349,7 @@ func (q *Queries) DoubtStaleSends(ctx context.Context, db DBTX, arg DoubtStaleSe
 }
 
 const getMessage = `-- name: GetMessage :one
-SELECT id, company_id, phone, message, message_id, direction, status, created_at, shard, kind, chat, lane, client_ref, body, body_hash, wire, reason, trace, enqueued_at, due_at, expires_at, attempt, resends, term, incarnation, sent_at, delivered_at, read_at, played_at, wa_message_id, sender, sender_name FROM messages WHERE company_id = $1 AND message_id = $2
+SELECT id, company_id, phone, message, message_id, direction, status, created_at, shard, kind, chat, lane, client_ref, body, body_hash, wire, reason, trace, enqueued_at, due_at, expires_at, attempt, resends, term, incarnation, sent_at, delivered_at, read_at, played_at, wa_message_id, sender, sender_name FROM messages WHERE company_id || '' = $1 AND message_id = $2
 ORDER BY direction DESC LIMIT 1
 `
 
@@ -211,7 +399,7 @@ func (q *Queries) GetMessage(ctx context.Context, db DBTX, arg GetMessageParams)
 }
 
 const getOutgoing = `-- name: GetOutgoing :one
-SELECT id, company_id, phone, message, message_id, direction, status, created_at, shard, kind, chat, lane, client_ref, body, body_hash, wire, reason, trace, enqueued_at, due_at, expires_at, attempt, resends, term, incarnation, sent_at, delivered_at, read_at, played_at, wa_message_id, sender, sender_name FROM messages WHERE company_id = $1 AND direction = 'outgoing' AND message_id = $2
+SELECT id, company_id, phone, message, message_id, direction, status, created_at, shard, kind, chat, lane, client_ref, body, body_hash, wire, reason, trace, enqueued_at, due_at, expires_at, attempt, resends, term, incarnation, sent_at, delivered_at, read_at, played_at, wa_message_id, sender, sender_name FROM messages WHERE company_id || '' = $1 AND direction = 'outgoing' AND message_id = $2
 `
 
 type GetOutgoingParams struct {
@@ -261,7 +449,7 @@ func (q *Queries) GetOutgoing(ctx context.Context, db DBTX, arg GetOutgoingParam
 
 const getWire = `-- name: GetWire :one
 SELECT wire, phone FROM messages
-WHERE company_id = $1 AND direction = 'outgoing' AND message_id = $2 AND wire IS NOT NULL
+WHERE company_id || '' = $1 AND direction = 'outgoing' AND message_id = $2 AND wire IS NOT NULL
   AND created_at > now() - interval '14 days'
 `
 
@@ -311,18 +499,21 @@ func (q *Queries) ListDueCompanies(ctx context.Context, db DBTX, shards []int) (
 }
 
 const listUnconfirmed = `-- name: ListUnconfirmed :many
-SELECT id, message_id, phone, wire, attempt, resends FROM messages
-WHERE company_id = $1 AND direction = 'outgoing' AND status = 'unconfirmed'
-ORDER BY id
+SELECT id, message_id, phone, kind, client_ref, wire, attempt, resends, now()::timestamptz AS at FROM messages
+WHERE company_id || '' = $1 AND direction = 'outgoing' AND status = 'unconfirmed'
+ORDER BY id + 0
 `
 
 type ListUnconfirmedRow struct {
 	ID        int64
 	MessageID string
 	Phone     string
+	Kind      string
+	ClientRef *string
 	Wire      []byte
 	Attempt   int
 	Resends   int
+	At        time.Time
 }
 
 func (q *Queries) ListUnconfirmed(ctx context.Context, db DBTX, companyID string) ([]ListUnconfirmedRow, error) {
@@ -338,9 +529,12 @@ func (q *Queries) ListUnconfirmed(ctx context.Context, db DBTX, companyID string
 			&i.ID,
 			&i.MessageID,
 			&i.Phone,
+			&i.Kind,
+			&i.ClientRef,
 			&i.Wire,
 			&i.Attempt,
 			&i.Resends,
+			&i.At,
 		); err != nil {
 			return nil, err
 		}
@@ -354,7 +548,7 @@ func (q *Queries) ListUnconfirmed(ctx context.Context, db DBTX, companyID string
 
 const markEnqueued = `-- name: MarkEnqueued :exec
 UPDATE messages SET enqueued_at = coalesce(enqueued_at, now())
-WHERE company_id = $1 AND direction = 'outgoing' AND message_id = $2
+WHERE company_id || '' = $1 AND direction = 'outgoing' AND message_id = $2
 `
 
 type MarkEnqueuedParams struct {
@@ -377,7 +571,7 @@ UPDATE messages m SET
     due_at = CASE WHEN $1::text = 'queued' THEN now() + make_interval(secs => $3::float8) ELSE m.due_at END,
     trace = m.trace || jsonb_strip_nulls(jsonb_build_object('status', $1::text, 'at', now(), 'host', nullif($4::text, ''),
         'reason', nullif($2::text, '')))
-WHERE m.company_id = $5 AND m.direction = 'outgoing' AND m.message_id = $6 AND m.status = ANY($7::text[])
+WHERE m.company_id || '' = $5 AND m.direction = 'outgoing' AND m.message_id = $6 AND m.status = ANY($7::text[])
   -- Of all failures only one can be lifted again.
   AND (m.status <> 'failed' OR m.reason = 'not_enqueued' OR $1::text NOT IN ('accepted', 'queued'))
 RETURNING m.message_id, m.phone, m.kind, m.client_ref, m.created_at, now()::timestamptz AS at
@@ -440,11 +634,12 @@ func (q *Queries) NextDue(ctx context.Context, db DBTX, companyID string) (float
 }
 
 const peekOutbox = `-- name: PeekOutbox :many
-SELECT m.id, m.message_id, m.phone, m.chat, m.kind, m.lane, m.body, m.wire, m.attempt, m.client_ref, m.created_at, m.expires_at
+SELECT m.id, m.message_id, m.phone, m.chat, m.kind, m.lane, m.body, m.wire, m.attempt, m.client_ref, m.created_at, m.expires_at,
+    now()::timestamptz AS at
 FROM messages m
 WHERE m.company_id = $1 AND m.direction = 'outgoing' AND m.status = 'queued' AND m.due_at <= now()
   AND (m.expires_at IS NULL OR m.expires_at > now())
-  AND NOT EXISTS (SELECT 1 FROM messages held WHERE held.company_id = m.company_id AND held.direction = 'outgoing'
+  AND NOT EXISTS (SELECT 1 FROM messages held WHERE held.company_id || '' = m.company_id || '' AND held.direction = 'outgoing'
                   AND held.chat = m.chat AND held.status IN ('sending', 'unconfirmed'))
 ORDER BY m.lane, m.id
 LIMIT $2::integer
@@ -468,6 +663,7 @@ type PeekOutboxRow struct {
 	ClientRef *string
 	CreatedAt time.Time
 	ExpiresAt *time.Time
+	At        time.Time
 }
 
 // The next messages to send, none of a chat that an undecided message holds.
@@ -493,55 +689,8 @@ func (q *Queries) PeekOutbox(ctx context.Context, db DBTX, arg PeekOutboxParams)
 			&i.ClientRef,
 			&i.CreatedAt,
 			&i.ExpiresAt,
+			&i.At,
 		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const queueMessages = `-- name: QueueMessages :many
-UPDATE messages m SET
-    body = q.body, status = 'queued', reason = '', enqueued_at = coalesce(m.enqueued_at, now()),
-    trace = m.trace || jsonb_build_object('status', 'queued', 'at', now(), 'host', $1::text)
-FROM (SELECT unnest($2::text[]) AS company_id, unnest($3::text[]) AS message_id, unnest($4::bytea[]) AS body) AS q
-WHERE m.company_id = q.company_id AND m.direction = 'outgoing' AND m.message_id = q.message_id
-  AND (m.status = 'accepted' OR (m.status = 'failed' AND m.reason = 'not_enqueued'))
-RETURNING m.company_id, m.message_id
-`
-
-type QueueMessagesParams struct {
-	HostID     string
-	Companies  []string
-	MessageIds []string
-	Bodies     [][]byte
-}
-
-type QueueMessagesRow struct {
-	CompanyID string
-	MessageID string
-}
-
-// Step 3: the body arrives and the message waits for its turn. Idempotent, and not fenced: any host may do it.
-func (q *Queries) QueueMessages(ctx context.Context, db DBTX, arg QueueMessagesParams) ([]QueueMessagesRow, error) {
-	rows, err := db.Query(ctx, queueMessages,
-		arg.HostID,
-		arg.Companies,
-		arg.MessageIds,
-		arg.Bodies,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []QueueMessagesRow
-	for rows.Next() {
-		var i QueueMessagesRow
-		if err := rows.Scan(&i.CompanyID, &i.MessageID); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -558,7 +707,7 @@ UPDATE messages m SET
     status = 'sending', attempt = m.attempt + 1, resends = m.resends + 1, term = $1::uuid, incarnation = $2::uuid,
     trace = m.trace || jsonb_build_object('status', 'sending', 'at', now(), 'host', $3::text, 'attempt', m.attempt + 1, 'reason', 'resend')
 FROM fence
-WHERE m.company_id = $4 AND m.direction = 'outgoing' AND m.message_id = $5 AND m.status = 'unconfirmed'
+WHERE m.company_id || '' = $4 AND m.direction = 'outgoing' AND m.message_id = $5 AND m.status || '' = 'unconfirmed'
 `
 
 type ResumeSendingParams struct {

@@ -12,6 +12,18 @@ import (
 	"github.com/google/uuid"
 )
 
+const banLeft = `-- name: BanLeft :one
+SELECT coalesce(greatest(extract(epoch FROM banned_until - now()), 0), 0)::float8 AS seconds FROM whatsapp_sessions WHERE company_id = $1
+`
+
+// How many seconds a ban still lasts, by the database's clock.
+func (q *Queries) BanLeft(ctx context.Context, db DBTX, companyID string) (float64, error) {
+	row := db.QueryRow(ctx, banLeft, companyID)
+	var seconds float64
+	err := row.Scan(&seconds)
+	return seconds, err
+}
+
 const countSessions = `-- name: CountSessions :many
 SELECT state, count(*) AS sessions FROM whatsapp_sessions
 WHERE ($1::text IS NULL OR company_id = $1)
@@ -51,7 +63,7 @@ UPDATE whatsapp_sessions SET
     pairing_phone = NULL,
     updated_at = now()
 WHERE company_id = $1
-RETURNING id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects, restart_generation, delete_after_logout
+RETURNING id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects, banned_until, restart_generation, delete_after_logout
 `
 
 // Declares that the session should be as new: unlinked, without keys. Whatever is asked for later comes after it.
@@ -78,6 +90,7 @@ func (q *Queries) DeleteSession(ctx context.Context, db DBTX, companyID string) 
 		&i.ConnectedAt,
 		&i.QrAttempts,
 		&i.Reconnects,
+		&i.BannedUntil,
 		&i.RestartGeneration,
 		&i.DeleteAfterLogout,
 	)
@@ -97,7 +110,7 @@ func (q *Queries) FindCompanyByNumber(ctx context.Context, db DBTX, phone string
 }
 
 const getSession = `-- name: GetSession :one
-SELECT id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects, restart_generation, delete_after_logout FROM whatsapp_sessions WHERE company_id = $1
+SELECT id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects, banned_until, restart_generation, delete_after_logout FROM whatsapp_sessions WHERE company_id = $1
 `
 
 func (q *Queries) GetSession(ctx context.Context, db DBTX, companyID string) (WhatsappSession, error) {
@@ -123,6 +136,7 @@ func (q *Queries) GetSession(ctx context.Context, db DBTX, companyID string) (Wh
 		&i.ConnectedAt,
 		&i.QrAttempts,
 		&i.Reconnects,
+		&i.BannedUntil,
 		&i.RestartGeneration,
 		&i.DeleteAfterLogout,
 	)
@@ -245,7 +259,7 @@ UPDATE whatsapp_sessions SET
     restart_generation = desired_generation + 1,
     updated_at = now()
 WHERE company_id = $1
-RETURNING id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects, restart_generation, delete_after_logout
+RETURNING id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects, banned_until, restart_generation, delete_after_logout
 `
 
 // Declares that the session should run on a new socket, even where one is online.
@@ -272,6 +286,7 @@ func (q *Queries) RestartSession(ctx context.Context, db DBTX, companyID string)
 		&i.ConnectedAt,
 		&i.QrAttempts,
 		&i.Reconnects,
+		&i.BannedUntil,
 		&i.RestartGeneration,
 		&i.DeleteAfterLogout,
 	)
@@ -286,7 +301,7 @@ UPDATE whatsapp_sessions SET
     pairing_phone = coalesce($3, pairing_phone),
     updated_at = now()
 WHERE company_id = $4
-RETURNING id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects, restart_generation, delete_after_logout
+RETURNING id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects, banned_until, restart_generation, delete_after_logout
 `
 
 type SetDesiredParams struct {
@@ -325,6 +340,7 @@ func (q *Queries) SetDesired(ctx context.Context, db DBTX, arg SetDesiredParams)
 		&i.ConnectedAt,
 		&i.QrAttempts,
 		&i.Reconnects,
+		&i.BannedUntil,
 		&i.RestartGeneration,
 		&i.DeleteAfterLogout,
 	)
@@ -332,16 +348,21 @@ func (q *Queries) SetDesired(ctx context.Context, db DBTX, arg SetDesiredParams)
 }
 
 const setSessionState = `-- name: SetSessionState :one
-WITH changed AS (
+WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $1 AND l.term = $2::uuid FOR KEY SHARE),
+changed AS (
     UPDATE whatsapp_sessions s SET
-        state = $1::text, status = $2, reason = $3, user_action = $4, updated_at = now(),
-        connected_at = CASE WHEN $1::text = 'connected' THEN coalesce(s.connected_at, now()) END,
-        jid = CASE WHEN $1::text IN ('logged_out', 'pairing', 'created') THEN NULL ELSE coalesce($5::text, s.jid) END,
-        lid = CASE WHEN $1::text IN ('logged_out', 'pairing', 'created') THEN NULL ELSE coalesce($6::text, s.lid) END,
-        push_name = coalesce($7::text, s.push_name),
-        qr_attempts = $8,
-        reconnects = s.reconnects + CASE WHEN $1::text = 'reconnecting' AND s.state = 'connected' THEN 1 ELSE 0 END
-    WHERE s.company_id = $9
+        state = $3::text, status = $4, reason = $5, user_action = $6, updated_at = now(),
+        connected_at = CASE WHEN $3::text = 'connected' THEN coalesce(s.connected_at, now()) END,
+        jid = CASE WHEN $3::text IN ('logged_out', 'pairing', 'created') THEN NULL ELSE coalesce($7::text, s.jid) END,
+        lid = CASE WHEN $3::text IN ('logged_out', 'pairing', 'created') THEN NULL ELSE coalesce($8::text, s.lid) END,
+        push_name = CASE WHEN NOT $9::boolean THEN coalesce($10::text, s.push_name) END,
+        delete_after_logout = s.delete_after_logout AND NOT $9::boolean,
+        qr_attempts = $11,
+        banned_until = CASE WHEN $3::text <> 'banned' THEN NULL
+            WHEN $12::float8 > 0 THEN now() + make_interval(secs => $12::float8) ELSE s.banned_until END,
+        reconnects = s.reconnects + CASE WHEN $3::text = 'reconnecting' AND s.state = 'connected' THEN 1 ELSE 0 END
+    FROM fence
+    WHERE s.company_id = $13
     RETURNING s.company_id, s.status, s.state, s.desired_state, s.pairing_method, s.jid, s.connected_at
 ), mirrored AS (
     UPDATE companies c SET
@@ -352,42 +373,76 @@ WITH changed AS (
         whatsapp_last_connected = coalesce(changed.connected_at, c.whatsapp_last_connected)
     FROM changed
     WHERE c.company_id = changed.company_id
+), seq AS (
+    UPDATE company_seq q SET seq = q.seq + 1 FROM changed WHERE q.company_id = $13 AND $14::text <> '' RETURNING q.seq
+), event AS (
+    INSERT INTO events (company_id, seq, id, type, data)
+    SELECT $13, seq.seq, $15, $14, $16 FROM seq
+    RETURNING seq
+), told AS (
+    INSERT INTO webhook_deliveries (id, company_id, endpoint_id, event_seq, event_id, event_type)
+    SELECT gen_random_uuid(), e.company_id, e.id, event.seq, $15, $14
+    FROM event, webhook_endpoints e
+    WHERE e.company_id = $13 AND e.enabled AND (e.events = '{}' OR $14 = ANY(e.events))
+    RETURNING id
 )
-SELECT company_id, state FROM changed
+SELECT EXISTS (SELECT FROM fence)::boolean AS held, EXISTS (SELECT FROM changed)::boolean AS changed, now()::timestamptz AS at,
+    ARRAY(SELECT told.id FROM told)::uuid[] AS deliveries
 `
 
 type SetSessionStateParams struct {
+	Shard      int
+	Term       uuid.UUID
 	State      string
 	Status     string
 	Reason     string
 	UserAction string
 	JID        *string
 	LID        *string
+	Erase      bool
 	PushName   *string
 	QrAttempts int
+	BanSeconds float64
 	CompanyID  string
+	EventType  string
+	EventID    uuid.UUID
+	EventData  []byte
 }
 
 type SetSessionStateRow struct {
-	CompanyID string
-	State     string
+	Held       bool
+	Changed    bool
+	At         time.Time
+	Deliveries []uuid.UUID
 }
 
-// The only writer of state; keeps the predecessor's columns in step. Inside a transaction that holds the fence.
-// 0 rows: no such company.
+// The only writer of state: keeps the predecessor's columns in step and tells of it, in one fenced statement. Without an
+// event_type nothing is told.
 func (q *Queries) SetSessionState(ctx context.Context, db DBTX, arg SetSessionStateParams) (SetSessionStateRow, error) {
 	row := db.QueryRow(ctx, setSessionState,
+		arg.Shard,
+		arg.Term,
 		arg.State,
 		arg.Status,
 		arg.Reason,
 		arg.UserAction,
 		arg.JID,
 		arg.LID,
+		arg.Erase,
 		arg.PushName,
 		arg.QrAttempts,
+		arg.BanSeconds,
 		arg.CompanyID,
+		arg.EventType,
+		arg.EventID,
+		arg.EventData,
 	)
 	var i SetSessionStateRow
-	err := row.Scan(&i.CompanyID, &i.State)
+	err := row.Scan(
+		&i.Held,
+		&i.Changed,
+		&i.At,
+		&i.Deliveries,
+	)
 	return i, err
 }

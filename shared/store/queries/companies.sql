@@ -28,7 +28,7 @@ SELECT c.shard, c.rate_per_minute, c.rate_burst, s.state,
        m.body_hash AS message_hash, m.status AS message_status, m.reason AS message_reason
 FROM companies c
 JOIN whatsapp_sessions s ON s.company_id = c.company_id
-LEFT JOIN messages m ON m.company_id = c.company_id AND m.direction = 'outgoing' AND m.message_id = @message_id
+LEFT JOIN messages m ON m.company_id || '' = c.company_id AND m.direction = 'outgoing' AND m.message_id = @message_id
 WHERE c.company_id = @company_id;
 
 -- name: UpdateCompanyProfile :exec
@@ -39,11 +39,16 @@ UPDATE companies SET
 WHERE company_id = @company_id;
 
 -- name: ListCompaniesOfShard :many
-SELECT c.company_id, s.desired_state, s.desired_generation, s.observed_generation
+-- All that the new owner of a shard has to know of its companies, in one round trip: whether something waits to be sent, and
+-- whether a former owner was sending.
+SELECT sqlc.embed(s), k.wrapped, coalesce(waiting.since <= now(), false)::boolean AS due,
+    EXISTS (SELECT FROM messages h WHERE h.company_id || '' = c.company_id || '' AND h.direction = 'outgoing' AND h.status = 'sending') AS sending
 FROM companies c JOIN whatsapp_sessions s ON s.company_id = c.company_id
+LEFT JOIN company_keys k ON k.company_id = c.company_id
+CROSS JOIN LATERAL (SELECT min(m.due_at) AS since FROM messages m
+    WHERE m.company_id = c.company_id AND m.direction = 'outgoing' AND m.status = 'queued') AS waiting
 WHERE c.shard = @shard
-ORDER BY (SELECT min(m.due_at) FROM messages m
-          WHERE m.company_id = c.company_id AND m.direction = 'outgoing' AND m.status = 'queued') NULLS LAST, c.company_id;
+ORDER BY waiting.since NULLS LAST, c.company_id;
 
 -- name: FindCompanyOfMessage :many
 -- For admin keys, which may ask for a message without naming its company. More than one row: they have to.

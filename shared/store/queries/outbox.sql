@@ -1,3 +1,7 @@
+-- Plans are kept from a time when the table was nearly empty and any index looked best. So each statement on a message goes
+-- by the one index that its conditions allow: `company_id || ''` keeps it off those that begin with the company, and
+-- `status || ''` off those of one status; what is in flight has an index on that expression (plans_test.go).
+
 -- name: AcceptMessage :one
 -- Step 1 of a send: the row under its final id, before anything is queued. 0 rows: the id exists.
 INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, lane, client_ref, body_hash, due_at, expires_at, trace)
@@ -7,34 +11,50 @@ VALUES (@company_id, @phone, @message_id, 'outgoing', 'accepted', @shard, @kind,
 ON CONFLICT (company_id, direction, message_id) DO NOTHING
 RETURNING id;
 
+-- name: AcceptIntoQueue :one
+-- Steps 1 and 2 at once, where the queue is a table of the same database (migration 00002). Not accepted: the id exists, and
+-- nothing was queued.
+WITH accepted AS (
+    INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, lane, client_ref, body_hash, due_at, expires_at, enqueued_at, trace)
+    VALUES (@company_id, @phone, @message_id, 'outgoing', 'accepted', @shard, @kind, @chat, @lane, sqlc.narg(client_ref), @body_hash,
+        coalesce(sqlc.narg(due_at)::timestamptz, now()), now() + make_interval(secs => sqlc.narg(ttl)::float8), now(),
+        jsonb_build_array(jsonb_build_object('status', 'accepted', 'at', now())))
+    ON CONFLICT (company_id, direction, message_id) DO NOTHING
+    RETURNING company_id, message_id
+), queued AS (
+    SELECT queue_send_fifo(@queue::text, a.company_id, a.message_id, @body::bytea) AS fresh FROM accepted a
+)
+SELECT count(queued.fresh) > 0 AS accepted FROM queued;
+
 -- name: GetOutgoing :one
-SELECT * FROM messages WHERE company_id = @company_id AND direction = 'outgoing' AND message_id = @message_id;
+SELECT * FROM messages WHERE company_id || '' = @company_id AND direction = 'outgoing' AND message_id = @message_id;
 
 -- name: GetMessage :one
-SELECT * FROM messages WHERE company_id = @company_id AND message_id = @message_id
+SELECT * FROM messages WHERE company_id || '' = @company_id AND message_id = @message_id
 ORDER BY direction DESC LIMIT 1;
 
 -- name: MarkEnqueued :exec
 UPDATE messages SET enqueued_at = coalesce(enqueued_at, now())
-WHERE company_id = @company_id AND direction = 'outgoing' AND message_id = @message_id;
+WHERE company_id || '' = @company_id AND direction = 'outgoing' AND message_id = @message_id;
 
--- name: QueueMessages :many
--- Step 3: the body arrives and the message waits for its turn. Idempotent, and not fenced: any host may do it.
+-- name: QueueMessage :batchone
+-- Step 3: the body arrives and the message waits for its turn. Idempotent, and not fenced: any host may do it. A batch of
+-- these is one round trip and one commit.
 UPDATE messages m SET
-    body = q.body, status = 'queued', reason = '', enqueued_at = coalesce(m.enqueued_at, now()),
+    body = @body, status = 'queued', reason = '', enqueued_at = coalesce(m.enqueued_at, now()),
     trace = m.trace || jsonb_build_object('status', 'queued', 'at', now(), 'host', @host_id::text)
-FROM (SELECT unnest(@companies::text[]) AS company_id, unnest(@message_ids::text[]) AS message_id, unnest(@bodies::bytea[]) AS body) AS q
-WHERE m.company_id = q.company_id AND m.direction = 'outgoing' AND m.message_id = q.message_id
+WHERE m.company_id || '' = @company_id AND m.direction = 'outgoing' AND m.message_id = @message_id
   AND (m.status = 'accepted' OR (m.status = 'failed' AND m.reason = 'not_enqueued'))
-RETURNING m.company_id, m.message_id;
+RETURNING m.company_id;
 
 -- name: PeekOutbox :many
 -- The next messages to send, none of a chat that an undecided message holds.
-SELECT m.id, m.message_id, m.phone, m.chat, m.kind, m.lane, m.body, m.wire, m.attempt, m.client_ref, m.created_at, m.expires_at
+SELECT m.id, m.message_id, m.phone, m.chat, m.kind, m.lane, m.body, m.wire, m.attempt, m.client_ref, m.created_at, m.expires_at,
+    now()::timestamptz AS at
 FROM messages m
 WHERE m.company_id = @company_id AND m.direction = 'outgoing' AND m.status = 'queued' AND m.due_at <= now()
   AND (m.expires_at IS NULL OR m.expires_at > now())
-  AND NOT EXISTS (SELECT 1 FROM messages held WHERE held.company_id = m.company_id AND held.direction = 'outgoing'
+  AND NOT EXISTS (SELECT 1 FROM messages held WHERE held.company_id || '' = m.company_id || '' AND held.direction = 'outgoing'
                   AND held.chat = m.chat AND held.status IN ('sending', 'unconfirmed'))
 ORDER BY m.lane, m.id
 LIMIT @page_size::integer;
@@ -52,7 +72,7 @@ UPDATE messages m SET
     wire = coalesce(m.wire, @wire), reason = '',
     trace = m.trace || jsonb_build_object('status', 'sending', 'at', now(), 'host', @host_id::text, 'attempt', m.attempt + 1)
 FROM fence
-WHERE m.company_id = @company_id AND m.direction = 'outgoing' AND m.message_id = @message_id AND m.status = 'queued'
+WHERE m.company_id || '' = @company_id AND m.direction = 'outgoing' AND m.message_id = @message_id AND m.status || '' = 'queued'
   AND (m.expires_at IS NULL OR m.expires_at > now());
 
 -- name: ResumeSending :execrows
@@ -62,7 +82,7 @@ UPDATE messages m SET
     status = 'sending', attempt = m.attempt + 1, resends = m.resends + 1, term = @term::uuid, incarnation = @incarnation::uuid,
     trace = m.trace || jsonb_build_object('status', 'sending', 'at', now(), 'host', @host_id::text, 'attempt', m.attempt + 1, 'reason', 'resend')
 FROM fence
-WHERE m.company_id = @company_id AND m.direction = 'outgoing' AND m.message_id = @message_id AND m.status = 'unconfirmed';
+WHERE m.company_id || '' = @company_id AND m.direction = 'outgoing' AND m.message_id = @message_id AND m.status || '' = 'unconfirmed';
 
 -- name: MoveMessage :one
 -- A guarded step of the status ladder, inside a transaction that holds the fence. 0 rows: it is no longer in
@@ -76,27 +96,77 @@ UPDATE messages m SET
     due_at = CASE WHEN @status::text = 'queued' THEN now() + make_interval(secs => @delay::float8) ELSE m.due_at END,
     trace = m.trace || jsonb_strip_nulls(jsonb_build_object('status', @status::text, 'at', now(), 'host', nullif(@host_id::text, ''),
         'reason', nullif(@reason::text, '')))
-WHERE m.company_id = @company_id AND m.direction = 'outgoing' AND m.message_id = @message_id AND m.status = ANY(@from_states::text[])
+WHERE m.company_id || '' = @company_id AND m.direction = 'outgoing' AND m.message_id = @message_id AND m.status = ANY(@from_states::text[])
   -- Of all failures only one can be lifted again.
   AND (m.status <> 'failed' OR m.reason = 'not_enqueued' OR @status::text NOT IN ('accepted', 'queued'))
 RETURNING m.message_id, m.phone, m.kind, m.client_ref, m.created_at, now()::timestamptz AS at;
+
+-- name: DescribeMessage :one
+-- What an event tells of a message beside its new status.
+SELECT phone, kind, client_ref, now()::timestamptz AS at FROM messages
+WHERE company_id || '' = @company_id AND direction = 'outgoing' AND message_id = @message_id;
+
+-- name: AdvanceMessage :one
+-- MoveMessage with the event that tells of it, and BeginSending of the next message of the outbox: all that happens to a
+-- message between its frame and the next one's, in one fenced statement. An empty next_id is no message.
+WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = @shard AND l.term = @term::uuid FOR KEY SHARE),
+begun AS (
+    UPDATE messages m SET
+        status = 'sending', attempt = m.attempt + 1, term = @term::uuid, incarnation = @incarnation::uuid,
+        wire = coalesce(m.wire, @next_wire::bytea), reason = '',
+        trace = m.trace || jsonb_build_object('status', 'sending', 'at', now(), 'host', @host_id::text, 'attempt', m.attempt + 1)
+    FROM fence
+    WHERE m.company_id || '' = @company_id AND m.direction = 'outgoing' AND m.message_id = @next_id AND m.status || '' = 'queued'
+      AND (m.expires_at IS NULL OR m.expires_at > now())
+    RETURNING m.id
+), moved AS (
+    UPDATE messages m SET
+        status = @status::text, reason = @reason::text,
+        sent_at = CASE WHEN @status::text IN ('sent', 'delivered', 'read', 'played') THEN coalesce(m.sent_at, now()) ELSE m.sent_at END,
+        delivered_at = CASE WHEN @status::text IN ('delivered', 'read', 'played') THEN coalesce(m.delivered_at, now()) ELSE m.delivered_at END,
+        read_at = CASE WHEN @status::text IN ('read', 'played') THEN coalesce(m.read_at, now()) ELSE m.read_at END,
+        played_at = CASE WHEN @status::text = 'played' THEN coalesce(m.played_at, now()) ELSE m.played_at END,
+        due_at = CASE WHEN @status::text = 'queued' THEN now() + make_interval(secs => @delay::float8) ELSE m.due_at END,
+        trace = m.trace || jsonb_strip_nulls(jsonb_build_object('status', @status::text, 'at', now(), 'host', nullif(@host_id::text, ''),
+            'reason', nullif(@reason::text, '')))
+    FROM fence
+    WHERE m.company_id || '' = @company_id AND m.direction = 'outgoing' AND m.message_id = @message_id AND m.status = ANY(@from_states::text[])
+      -- Of all failures only one can be lifted again.
+      AND (m.status <> 'failed' OR m.reason = 'not_enqueued' OR @status::text NOT IN ('accepted', 'queued'))
+    RETURNING m.id
+), seq AS (
+    UPDATE company_seq s SET seq = s.seq + 1 FROM moved WHERE s.company_id = @company_id AND @event_type::text <> '' RETURNING s.seq
+), event AS (
+    INSERT INTO events (company_id, seq, id, type, data)
+    SELECT @company_id, seq.seq, @event_id, @event_type, @event_data FROM seq
+    RETURNING seq
+), told AS (
+    INSERT INTO webhook_deliveries (id, company_id, endpoint_id, event_seq, event_id, event_type)
+    SELECT gen_random_uuid(), e.company_id, e.id, event.seq, @event_id, @event_type
+    FROM event, webhook_endpoints e
+    WHERE e.company_id = @company_id AND e.enabled AND (e.events = '{}' OR @event_type = ANY(e.events))
+    RETURNING id
+)
+SELECT EXISTS (SELECT FROM fence)::boolean AS held, EXISTS (SELECT FROM begun)::boolean AS begun,
+    EXISTS (SELECT FROM moved)::boolean AS moved, now()::timestamptz AS at,
+    ARRAY(SELECT told.id FROM told)::uuid[] AS deliveries;
 
 -- name: DoubtStaleSends :many
 -- What another incarnation was sending may or may not have gone out. Inside a transaction that holds the fence.
 UPDATE messages m SET status = 'unconfirmed', reason = @reason::text,
     trace = m.trace || jsonb_build_object('status', 'unconfirmed', 'at', now(), 'host', @host_id::text, 'reason', @reason::text)
-WHERE m.company_id = @company_id AND m.direction = 'outgoing' AND m.status = 'sending' AND m.incarnation <> @incarnation::uuid
+WHERE m.company_id || '' = @company_id AND m.direction = 'outgoing' AND m.status = 'sending' AND m.incarnation <> @incarnation::uuid
 RETURNING m.message_id, m.phone, m.kind, m.client_ref, m.created_at, now()::timestamptz AS at;
 
 -- name: ListUnconfirmed :many
-SELECT id, message_id, phone, wire, attempt, resends FROM messages
-WHERE company_id = @company_id AND direction = 'outgoing' AND status = 'unconfirmed'
-ORDER BY id;
+SELECT id, message_id, phone, kind, client_ref, wire, attempt, resends, now()::timestamptz AS at FROM messages
+WHERE company_id || '' = @company_id AND direction = 'outgoing' AND status = 'unconfirmed'
+ORDER BY id + 0;
 
 -- name: GetWire :one
 -- What was sent under an id, to answer a retry receipt.
 SELECT wire, phone FROM messages
-WHERE company_id = @company_id AND direction = 'outgoing' AND message_id = @message_id AND wire IS NOT NULL
+WHERE company_id || '' = @company_id AND direction = 'outgoing' AND message_id = @message_id AND wire IS NOT NULL
   AND created_at > now() - interval '14 days';
 
 -- name: CountWaiting :one

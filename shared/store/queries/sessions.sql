@@ -46,6 +46,10 @@ UPDATE whatsapp_sessions SET
 WHERE company_id = @company_id
 RETURNING *;
 
+-- name: BanLeft :one
+-- How many seconds a ban still lasts, by the database's clock.
+SELECT coalesce(greatest(extract(epoch FROM banned_until - now()), 0), 0)::float8 AS seconds FROM whatsapp_sessions WHERE company_id = @company_id;
+
 -- name: ListUnreconciled :many
 SELECT s.company_id, c.shard FROM whatsapp_sessions s JOIN companies c ON c.company_id = s.company_id
 WHERE s.observed_generation < s.desired_generation AND c.shard = ANY(@shards::integer[])
@@ -58,17 +62,22 @@ FROM fence
 WHERE s.company_id = @company_id AND s.observed_generation < @generation;
 
 -- name: SetSessionState :one
--- The only writer of state; keeps the predecessor's columns in step. Inside a transaction that holds the fence.
--- 0 rows: no such company.
-WITH changed AS (
+-- The only writer of state: keeps the predecessor's columns in step and tells of it, in one fenced statement. Without an
+-- event_type nothing is told.
+WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = @shard AND l.term = @term::uuid FOR KEY SHARE),
+changed AS (
     UPDATE whatsapp_sessions s SET
         state = @state::text, status = @status, reason = @reason, user_action = @user_action, updated_at = now(),
         connected_at = CASE WHEN @state::text = 'connected' THEN coalesce(s.connected_at, now()) END,
         jid = CASE WHEN @state::text IN ('logged_out', 'pairing', 'created') THEN NULL ELSE coalesce(sqlc.narg(jid)::text, s.jid) END,
         lid = CASE WHEN @state::text IN ('logged_out', 'pairing', 'created') THEN NULL ELSE coalesce(sqlc.narg(lid)::text, s.lid) END,
-        push_name = coalesce(sqlc.narg(push_name)::text, s.push_name),
+        push_name = CASE WHEN NOT @erase::boolean THEN coalesce(sqlc.narg(push_name)::text, s.push_name) END,
+        delete_after_logout = s.delete_after_logout AND NOT @erase::boolean,
         qr_attempts = @qr_attempts,
+        banned_until = CASE WHEN @state::text <> 'banned' THEN NULL
+            WHEN @ban_seconds::float8 > 0 THEN now() + make_interval(secs => @ban_seconds::float8) ELSE s.banned_until END,
         reconnects = s.reconnects + CASE WHEN @state::text = 'reconnecting' AND s.state = 'connected' THEN 1 ELSE 0 END
+    FROM fence
     WHERE s.company_id = @company_id
     RETURNING s.company_id, s.status, s.state, s.desired_state, s.pairing_method, s.jid, s.connected_at
 ), mirrored AS (
@@ -80,8 +89,21 @@ WITH changed AS (
         whatsapp_last_connected = coalesce(changed.connected_at, c.whatsapp_last_connected)
     FROM changed
     WHERE c.company_id = changed.company_id
+), seq AS (
+    UPDATE company_seq q SET seq = q.seq + 1 FROM changed WHERE q.company_id = @company_id AND @event_type::text <> '' RETURNING q.seq
+), event AS (
+    INSERT INTO events (company_id, seq, id, type, data)
+    SELECT @company_id, seq.seq, @event_id, @event_type, @event_data FROM seq
+    RETURNING seq
+), told AS (
+    INSERT INTO webhook_deliveries (id, company_id, endpoint_id, event_seq, event_id, event_type)
+    SELECT gen_random_uuid(), e.company_id, e.id, event.seq, @event_id, @event_type
+    FROM event, webhook_endpoints e
+    WHERE e.company_id = @company_id AND e.enabled AND (e.events = '{}' OR @event_type = ANY(e.events))
+    RETURNING id
 )
-SELECT company_id, state FROM changed;
+SELECT EXISTS (SELECT FROM fence)::boolean AS held, EXISTS (SELECT FROM changed)::boolean AS changed, now()::timestamptz AS at,
+    ARRAY(SELECT told.id FROM told)::uuid[] AS deliveries;
 
 -- name: FindCompanyByNumber :one
 SELECT company_id FROM whatsapp_sessions

@@ -11,10 +11,6 @@ import (
 	"wafleet/shared/store"
 )
 
-// timeouts are those that `wafleet serve` gives its role.
-const timeouts = `ALTER ROLE CURRENT_USER SET idle_in_transaction_session_timeout = '3s';
-ALTER ROLE CURRENT_USER SET statement_timeout = '30s'`
-
 func (r *Rig) startPostgres(ctx context.Context) error {
 	server, err := devpg.Start(ctx, devpg.Options{DataDir: r.dir, Logger: r.options.Logger})
 	if err != nil {
@@ -39,9 +35,6 @@ func (r *Rig) openDatabase(ctx context.Context) error {
 		return fmt.Errorf("open database: %w", err)
 	}
 	r.onStop(func(context.Context) error { r.pool.Close(); return nil })
-	if _, err := r.pool.Exec(ctx, timeouts); err != nil {
-		return fmt.Errorf("set the role's timeouts: %w", err)
-	}
 	_, err = store.EnsureInstallation(ctx, r.pool, 0)
 	return err
 }

@@ -9,15 +9,6 @@ import (
 	"context"
 )
 
-const await = `-- name: Await :exec
-SELECT queue_await($1)
-`
-
-func (q *Queries) Await(ctx context.Context, queue string) error {
-	_, err := q.db.Exec(ctx, await, queue)
-	return err
-}
-
 const deleteFIFO = `-- name: DeleteFIFO :many
 SELECT queue_delete_fifo($1, $2::bigint[], $3::integer[])::bigint AS stale
 `
@@ -218,7 +209,7 @@ func (q *Queries) NextDue(ctx context.Context, queues []string) ([]NextDueRow, e
 }
 
 const receiveFIFO = `-- name: ReceiveFIFO :many
-SELECT id, queue, group_id, group_number, dedup_id, held_until, receives, sent_at, body FROM queue_receive_fifo($1, $2::integer, make_interval(secs => $3::float8), $4, $5)
+SELECT id, queue, group_id, group_number, dedup_id, held_until, receives, sent_at, body FROM queue_take_fifo($1, $2::integer, make_interval(secs => $3::float8), $4, $5, $6)
 `
 
 type ReceiveFIFOParams struct {
@@ -227,6 +218,7 @@ type ReceiveFIFOParams struct {
 	VisibilitySeconds float64
 	MaxReceives       int
 	Dead              string
+	Poll              bool
 }
 
 func (q *Queries) ReceiveFIFO(ctx context.Context, arg ReceiveFIFOParams) ([]QueueFifo, error) {
@@ -236,6 +228,7 @@ func (q *Queries) ReceiveFIFO(ctx context.Context, arg ReceiveFIFOParams) ([]Que
 		arg.VisibilitySeconds,
 		arg.MaxReceives,
 		arg.Dead,
+		arg.Poll,
 	)
 	if err != nil {
 		return nil, err
@@ -266,7 +259,7 @@ func (q *Queries) ReceiveFIFO(ctx context.Context, arg ReceiveFIFOParams) ([]Que
 }
 
 const receiveStandard = `-- name: ReceiveStandard :many
-SELECT id, queue, group_id, visible_at, receives, sent_at, body FROM queue_receive_standard($1, $2::integer, make_interval(secs => $3::float8), $4, $5)
+SELECT id, queue, group_id, visible_at, receives, sent_at, body FROM queue_take_standard($1, $2::integer, make_interval(secs => $3::float8), $4, $5, $6)
 `
 
 type ReceiveStandardParams struct {
@@ -275,6 +268,7 @@ type ReceiveStandardParams struct {
 	VisibilitySeconds float64
 	MaxReceives       int
 	Dead              string
+	Poll              bool
 }
 
 func (q *Queries) ReceiveStandard(ctx context.Context, arg ReceiveStandardParams) ([]QueueStandard, error) {
@@ -284,6 +278,7 @@ func (q *Queries) ReceiveStandard(ctx context.Context, arg ReceiveStandardParams
 		arg.VisibilitySeconds,
 		arg.MaxReceives,
 		arg.Dead,
+		arg.Poll,
 	)
 	if err != nil {
 		return nil, err

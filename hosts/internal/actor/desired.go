@@ -1,0 +1,159 @@
+package actor
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"wafleet/shared/session"
+	"wafleet/shared/store/db"
+	"wafleet/shared/webhook"
+)
+
+// unlinkTimeout bounds the farewell to the phone.
+const unlinkTimeout = 10 * time.Second
+
+// reconcile brings the session to the state that was asked for. At boot it also resumes what the session's
+// former owner was doing.
+func (a *Actor) reconcile(ctx context.Context, boot bool) bool {
+	row, ok := a.row(ctx)
+	if !ok {
+		return false
+	}
+	asked := row.DesiredGeneration > row.ObservedGeneration
+	a.desired = session.Desired(row.DesiredState)
+	if boot {
+		a.become(session.State(row.State))
+		a.jid = deref(row.JID)
+	}
+	if asked || boot {
+		a.pairing.method, a.pairing.phone = session.PairingMethod(row.PairingMethod), deref(row.PairingPhone)
+	}
+	if row.DeleteAfterLogout {
+		a.erase(ctx)
+	}
+	switch {
+	case asked && a.desired == session.DesiredStopped:
+		a.hang()
+		a.record(ctx, Signal{State: session.Stopped, Event: webhook.SessionDisconnected})
+	case asked && a.desired == session.DesiredLoggedOut:
+		if !row.DeleteAfterLogout {
+			a.logout(ctx)
+		}
+	case asked:
+		a.begin(ctx, row.RestartGeneration > row.ObservedGeneration)
+	case boot && a.desired == session.DesiredRunning:
+		a.resume(ctx, row.Reason)
+	}
+	if !asked {
+		return true
+	}
+	return a.durably(ctx, "observe generation", func(ctx context.Context) error {
+		_, err := a.store.Queries().ObserveGeneration(ctx, a.store.Pool(), db.ObserveGenerationParams{
+			CompanyID: a.companyID, Generation: row.DesiredGeneration, Shard: a.fence.Shard, Term: a.fence.Term,
+		})
+		return err
+	})
+}
+
+// row reads the session, unless it came with the shard.
+func (a *Actor) row(ctx context.Context) (row db.WhatsappSession, ok bool) {
+	if a.found != nil {
+		row, a.found = a.found.WhatsappSession, nil
+		return row, true
+	}
+	ok = a.durably(ctx, "read session", func(ctx context.Context) (err error) {
+		row, err = a.store.Queries().GetSession(ctx, a.store.Pool(), a.companyID)
+		return err
+	})
+	return row, ok
+}
+
+// resume goes on with what the former owner of the session was at, as far as that goes by itself.
+func (a *Actor) resume(ctx context.Context, reason string) {
+	switch a.state {
+	case session.Pairing, session.Connecting, session.Connected, session.Reconnecting:
+		if reason == reasonBreaker {
+			a.held.Store(true)
+			return
+		}
+		a.dial(ctx)
+	case session.Banned:
+		if !a.sitOut(ctx) {
+			a.dial(ctx)
+		}
+	case session.Failed:
+		if reason == reasonExhausted || reason == reasonOutdated {
+			a.retry.Reset(rand.N(probeInterval)) //nolint:gosec // not a secret; the probe that the former owner had in mind
+		}
+	case session.Created, session.LoggedOut, session.Stopped:
+	}
+}
+
+// begin starts a session that somebody asked to run. One that is online stays as it is, unless a restart was asked
+// for; a pairing under way starts over, because it may now be another method or number. What waits for the end of a
+// ban or of the breaker goes on waiting.
+func (a *Actor) begin(ctx context.Context, restart bool) {
+	switch {
+	case a.held.Load():
+		a.hold(ctx)
+		return
+	case a.state == session.Banned && a.sitOut(ctx):
+		return
+	}
+	if restart {
+		a.hang()
+	}
+	if a.state == session.Connected && a.link != down { // dialing: a restart, or a login that overtook the dial's end
+		return
+	}
+	a.refused.Store(nil)
+	a.forgive()
+	a.replaced = nil
+	a.pairing.shown = 0
+	if a.jid == "" {
+		a.hang()
+		a.conn = nil
+		a.record(ctx, Signal{State: session.Pairing})
+	} else {
+		a.record(ctx, Signal{State: session.Connecting})
+	}
+	a.dial(ctx)
+}
+
+// logout unlinks the device on the phone and forgets it.
+func (a *Actor) logout(ctx context.Context) {
+	a.unlink(ctx)
+	a.record(ctx, Signal{State: session.LoggedOut, Reason: "asked", Action: session.ActionRelink, Event: webhook.SessionLoggedOut})
+}
+
+// erase makes the session as new.
+func (a *Actor) erase(ctx context.Context) {
+	known := a.jid != ""
+	a.unlink(ctx)
+	s := Signal{State: session.Created}
+	if known {
+		s.Event = webhook.SessionLoggedOut
+	}
+	a.recordAs(ctx, s, func(c *change) { c.Erase = true })
+}
+
+// unlink ends the link with the phone as far as it can be reached, and destroys the keys in any case.
+func (a *Actor) unlink(ctx context.Context) {
+	if a.conn != nil && a.link == up && a.jid != "" {
+		ctx, cancel := context.WithTimeout(ctx, unlinkTimeout)
+		if err := a.conn.Logout(ctx); err != nil {
+			a.logger.WarnContext(ctx, "unlink on the phone", "error", err)
+		}
+		cancel()
+	}
+	jid := a.jid
+	a.endPairing(ctx)
+	a.forget()
+	a.held.Store(false)
+	a.refused.Store(nil)
+	if jid == "" {
+		return
+	}
+	a.durably(ctx, "destroy keys", func(ctx context.Context) error { return a.dialer.Destroy(ctx, a.owner(jid)) })
+}
