@@ -19,6 +19,7 @@ import (
 	"wafleet/hosts/internal/shard"
 	"wafleet/hosts/internal/wa"
 	"wafleet/shared/config"
+	"wafleet/shared/health"
 	"wafleet/shared/lease"
 	"wafleet/shared/pace"
 	"wafleet/shared/queue"
@@ -49,6 +50,8 @@ type Deps struct {
 	Vault    *vault.Vault
 	Registry prometheus.Registerer
 	Logger   *slog.Logger
+	// Boards also get the host's health reports, beside Redis; by the name that they have in the log.
+	Boards map[string]health.Board
 }
 
 // Config is how the host behaves.
@@ -73,6 +76,7 @@ type App struct {
 	ingest  *ingest.Ingester
 	keeper  *shard.Keeper
 	nudges  *rpc.Listener
+	reports *reports
 	janitor *janitor
 	routing sync.WaitGroup
 	cancel  context.CancelFunc
@@ -117,6 +121,7 @@ func New(ctx context.Context, deps Deps, cfg Config) (*App, error) {
 	a.nudges = rpc.NewListener(deps.Redis, deps.Logger, func(companyID string) {
 		a.fleet.Reconcile(context.WithoutCancel(ctx), companyID)
 	})
+	a.reports = newReports(deps, cfg)
 	return a, nil
 }
 
@@ -140,6 +145,7 @@ func (a *App) Start(ctx context.Context) error {
 		{"fleet", a.fleet.Start, a.fleet.Stop},
 		{"nudges", a.nudges.Start, a.nudges.Stop},
 		{"leases", a.keeper.Start, a.keeper.Stop},
+		{"health reports", a.reports.Start, a.reports.Stop},
 		{"routing", a.route, a.unroute},
 	} {
 		if err := part.start(ctx); err != nil {
@@ -188,6 +194,7 @@ func (a *App) route(ctx context.Context) error {
 // unroute closes every shard, so that the leases can be released after it.
 func (a *App) unroute(ctx context.Context) error {
 	a.keeper.Drain()
+	a.reports.drain()
 	a.cancel()
 	a.routing.Wait()
 	return errors.Join(a.ingest.Stop(ctx), a.fleet.Stop(ctx))

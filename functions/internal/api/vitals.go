@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"wafleet/shared/health"
 	"wafleet/shared/queue"
 	"wafleet/shared/store/db"
 )
@@ -36,6 +37,7 @@ type vitals struct {
 	counts  *cached[[]db.CountSessionsRow]
 	list    *cached[[]db.ListSessionsRow]
 	traffic *cached[db.MeasureTrafficRow]
+	reports *cached[[]health.Report]
 	queue   *cached[struct{}]
 	redis   *cached[struct{}]
 
@@ -49,6 +51,7 @@ type seen struct {
 	counts   []db.CountSessionsRow
 	sessions []db.ListSessionsRow
 	traffic  db.MeasureTrafficRow
+	reports  []health.Report
 	degraded map[string]bool
 }
 
@@ -70,6 +73,9 @@ func newVitals(a *API) *vitals {
 		traffic: newCached(func(ctx context.Context) (db.MeasureTrafficRow, error) {
 			return q.MeasureTraffic(ctx, pool)
 		}),
+		reports: newCached(func(ctx context.Context) ([]health.Report, error) {
+			return a.hosts.Reports(ctx)
+		}),
 		queue: newCached(func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, a.askQueue(ctx)
 		}),
@@ -88,13 +94,17 @@ func (v *vitals) look(ctx context.Context) seen {
 	s.fleet, errs[0] = v.fleet.get(ctx)
 	s.counts, errs[1] = v.counts.get(ctx)
 	s.traffic, errs[2] = v.traffic.get(ctx)
-	if p := callOf(ctx).principal; p != nil {
+	p := callOf(ctx).principal
+	if p != nil {
 		s.sessions, errs[3] = v.list.get(ctx)
 	}
 	v.note(ctx, &s, databaseDown, errors.Join(errs[:]...))
 	_, err := v.queue.get(ctx)
 	v.note(ctx, &s, queueDown, err)
 	_, err = v.redis.get(ctx)
+	if err == nil && p != nil && p.IsAdmin() {
+		s.reports, err = v.reports.get(ctx)
+	}
 	v.note(ctx, &s, redisDown, err)
 	switch {
 	case s.degraded[databaseDown]:
