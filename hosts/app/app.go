@@ -16,6 +16,7 @@ import (
 	"wafleet/hosts/internal/actor"
 	"wafleet/hosts/internal/devicestore"
 	"wafleet/hosts/internal/ingest"
+	"wafleet/hosts/internal/peer"
 	"wafleet/hosts/internal/shard"
 	"wafleet/hosts/internal/wa"
 	"wafleet/shared/config"
@@ -35,9 +36,6 @@ const announceTimeout = 2 * time.Second
 
 // pollInterval is how soon a lost nudge is made up for (architecture.md, "The data's way").
 const pollInterval = 5 * time.Second
-
-// openPause is the time between attempts to read the companies of a shard.
-const openPause = 500 * time.Millisecond
 
 // WhatsApp says where WhatsApp is; the zero value means its own servers.
 type WhatsApp = wa.Config
@@ -60,6 +58,8 @@ type Config struct {
 	Version  string
 	Sessions config.Sessions
 	WhatsApp WhatsApp
+	// PeerListen is the host:port where other hosts notice the death of this one; empty: nowhere, they wait for its leases.
+	PeerListen string
 	// Live asks WhatsApp for its current version before anything connects.
 	Live bool
 	// ShowQR draws QR codes where somebody is looking; may be nil.
@@ -74,13 +74,19 @@ type App struct {
 	dialer  *wa.Dialer
 	fleet   *actor.Fleet
 	ingest  *ingest.Ingester
+	server  *peer.Server // nil: nobody can watch this host; made by Start, as the next three
+	watcher *peer.Watcher
+	leases  *lease.Table
 	keeper  *shard.Keeper
 	nudges  *rpc.Listener
 	reports *reports
 	janitor *janitor
-	routing sync.WaitGroup
-	cancel  context.CancelFunc
 	stops   []stop // what Start started, in order
+
+	routing   sync.WaitGroup
+	cancel    context.CancelFunc // ends routing
+	listening sync.WaitGroup
+	unlisten  context.CancelFunc
 }
 
 // stop is one step of ending the host.
@@ -92,13 +98,15 @@ type stop struct {
 // New wires a host. Nothing runs and nothing is dialled before Start.
 func New(ctx context.Context, deps Deps, cfg Config) (*App, error) {
 	deps.Logger = deps.Logger.With("host_id", cfg.HostID)
+	a := &App{deps: deps, cfg: cfg}
 	cfg.WhatsApp.HealthInterval = cfg.Sessions.HealthInterval.Duration()
+	cfg.WhatsApp.Gates = func(fence store.Fence) wa.Gate { return a.keeper.Gate(fence) }
 	devices := devicestore.Open(deps.Pool, deps.Vault, deps.Logger)
 	dialer, err := wa.NewDialer(devices, cfg.WhatsApp, deps.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("prepare connections: %w", err)
 	}
-	a := &App{deps: deps, cfg: cfg, devices: devices, dialer: dialer}
+	a.devices, a.dialer = devices, dialer
 	durable := store.New(deps.Pool, deps.Vault)
 	a.fleet = actor.NewFleet(actor.Deps{
 		Store: durable, Vault: deps.Vault, Dialer: dialer, Board: rpc.NewBoard(deps.Redis),
@@ -111,13 +119,6 @@ func New(ctx context.Context, deps Deps, cfg Config) (*App, error) {
 		Queue: deps.Queue, Store: durable, Vault: deps.Vault, HostID: cfg.HostID, Kick: a.fleet.Kick,
 		Announce: a.announce, Registry: deps.Registry, Logger: deps.Logger,
 	})
-	leases, err := lease.New(deps.Pool, lease.Config{HostID: cfg.HostID, Version: cfg.Version})
-	if err != nil {
-		return nil, err
-	}
-	if a.keeper, err = shard.New(leases, shard.Config{}, deps.Logger); err != nil {
-		return nil, err
-	}
 	a.nudges = rpc.NewListener(deps.Redis, deps.Logger, func(companyID string) {
 		a.fleet.Reconcile(context.WithoutCancel(ctx), companyID)
 	})
@@ -144,7 +145,8 @@ func (a *App) Start(ctx context.Context) error {
 		{"janitor", a.janitor.Start, a.janitor.Stop},
 		{"fleet", a.fleet.Start, a.fleet.Stop},
 		{"nudges", a.nudges.Start, a.nudges.Stop},
-		{"leases", a.keeper.Start, a.keeper.Stop},
+		{"watch over other hosts", a.watch, a.unwatch},
+		{"leases", a.claim, a.unclaim},
 		{"health reports", a.reports.Start, a.reports.Stop},
 		{"routing", a.route, a.unroute},
 	} {
@@ -172,77 +174,6 @@ func (a *App) onStop(name string, do func(ctx context.Context) error) {
 	a.stops = append(a.stops, stop{name, do})
 }
 
-// route carries the keeper's events to whoever works for a shard.
-func (a *App) route(ctx context.Context) error {
-	ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	a.routing.Go(func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case event, open := <-a.keeper.Events():
-				if !open {
-					return
-				}
-				a.onLease(ctx, event)
-			}
-		}
-	})
-	return nil
-}
-
-// unroute closes every shard, so that the leases can be released after it.
-func (a *App) unroute(ctx context.Context) error {
-	a.keeper.Drain()
-	a.reports.drain()
-	a.cancel()
-	a.routing.Wait()
-	return errors.Join(a.ingest.Stop(ctx), a.fleet.Stop(ctx))
-}
-
-func (a *App) onLease(ctx context.Context, event shard.Event) {
-	switch e := event.(type) {
-	case shard.Gained:
-		a.open(ctx, e.Fence)
-	case shard.Lost:
-		a.routing.Go(a.closeShard(e.Shard))
-	case shard.Surplus:
-		wait := a.closeShard(e.Fence.Shard)
-		a.routing.Go(func() {
-			wait()
-			if err := a.keeper.Release(context.WithoutCancel(ctx), e.Fence); err != nil {
-				a.deps.Logger.WarnContext(ctx, "a surplus shard runs out by itself", "shard", e.Fence.Shard, "error", err)
-			}
-		})
-	}
-}
-
-// open starts to work for a shard, repeating until its companies could be read: without Postgres there is
-// nothing else to do.
-func (a *App) open(ctx context.Context, fence store.Fence) {
-	if err := a.devices.Preload(ctx, fence); err != nil {
-		a.deps.Logger.WarnContext(ctx, "devices are read one by one", "shard", fence.Shard, "error", err)
-	}
-	for ctx.Err() == nil {
-		err := a.fleet.OpenShard(ctx, fence)
-		if err == nil {
-			a.ingest.OpenShard(ctx, fence.Shard)
-			return
-		}
-		a.deps.Logger.WarnContext(ctx, "open shard", "shard", fence.Shard, "error", err)
-		pause(ctx, openPause)
-	}
-}
-
-// closeShard ends the work for a shard; the function it returns waits for what is in hand.
-func (a *App) closeShard(n int) (wait func()) {
-	ingested, stopped := a.ingest.CloseShard(n), a.fleet.CloseShard(n)
-	return func() {
-		ingested()
-		stopped()
-	}
-}
-
 func (a *App) announce(ctx context.Context, deliveries []store.Delivery) {
 	if len(deliveries) == 0 {
 		return
@@ -251,16 +182,6 @@ func (a *App) announce(ctx context.Context, deliveries []store.Delivery) {
 	defer cancel()
 	if err := webhook.EnqueueDeliveries(ctx, a.deps.Queue, deliveries); err != nil {
 		a.deps.Logger.WarnContext(ctx, "webhook jobs are left to the sweeper", "deliveries", len(deliveries), "error", err)
-	}
-}
-
-// pause waits, or returns early with the context.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }
 

@@ -82,7 +82,7 @@ func (in *installation) host(t *testing.T) *app.App {
 		Pool: in.store.Pool(), Redis: in.redis, Queue: in.queue, Vault: in.vault,
 		Registry: prometheus.NewRegistry(), Logger: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	}, app.Config{
-		HostID: "host-" + uuid.NewString()[:8], Sessions: sessions,
+		HostID: "host-" + uuid.NewString()[:8], Sessions: sessions, PeerListen: "127.0.0.1:0",
 		WhatsApp: app.WhatsApp{Endpoint: whatsapp.Endpoint(), RootCA: whatsapp.RootCA(), NoiseRoot: &root},
 	})
 	require.NoError(t, err)

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"wafleet/infra/bench/internal/figures"
+	"wafleet/infra/internal/figures"
 )
 
 const (

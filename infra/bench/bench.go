@@ -12,9 +12,10 @@ import (
 	"strings"
 	"time"
 
-	"wafleet/infra/bench/internal/figures"
-	"wafleet/infra/bench/internal/machine"
-	"wafleet/infra/bench/internal/rig"
+	"wafleet/infra/internal/figures"
+	"wafleet/infra/internal/machine"
+	"wafleet/infra/internal/parts"
+	"wafleet/infra/internal/rig"
 )
 
 const (
@@ -64,7 +65,7 @@ func measure(ctx context.Context, o options, notes io.Writer) (result *figures.R
 	m := &measurement{
 		plan: o.Plan, notes: notes, start: time.Now(),
 		rig: rig.New(rig.Options{
-			Bin: o.Bin, Self: o.Self, AdminKey: newAdminKey(), Environ: o.Environ,
+			Bin: o.Bin, Self: o.Self, AdminKey: parts.NewAdminKey(), Environ: o.Environ,
 			Logger: slog.New(slog.NewTextHandler(notes, &slog.HandlerOptions{Level: slog.LevelInfo})),
 		}),
 		result: &figures.Result{

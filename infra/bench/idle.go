@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"wafleet/infra/bench/internal/figures"
-	"wafleet/infra/bench/internal/load"
-	"wafleet/infra/bench/internal/machine"
+	"wafleet/infra/internal/figures"
+	"wafleet/infra/internal/load"
+	"wafleet/infra/internal/machine"
 )
 
 // footprint is what the host holds at a moment.

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"wafleet/infra/bench/internal/figures"
-	"wafleet/infra/bench/internal/load"
-	"wafleet/infra/bench/internal/machine"
+	"wafleet/infra/internal/figures"
+	"wafleet/infra/internal/load"
+	"wafleet/infra/internal/machine"
 )
 
 const (

@@ -11,6 +11,9 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"wafleet/infra/internal/parts"
+	"wafleet/infra/internal/tenants"
 )
 
 // Exit codes.
@@ -27,17 +30,11 @@ func main() {
 	os.Exit(code)
 }
 
-// parts are the parts of the system that this program is, too, when the rig starts it.
-var parts = map[string]func(ctx context.Context, environ []string, logger *slog.Logger) error{
-	"api":   serveAPI,
-	"redis": serveRedis,
-}
-
 // run is main without the process.
 func run(ctx context.Context, args, environ []string, out, errs io.Writer) int {
-	if len(args) == 1 && parts[args[0]] != nil {
+	if len(args) == 1 && parts.Known(args[0]) {
 		logger := slog.New(slog.NewJSONHandler(errs, &slog.HandlerOptions{Level: slog.LevelWarn}))
-		return exitCode(parts[args[0]](ctx, environ, logger), errs)
+		return exitCode(parts.Run(ctx, args[0], environ, logger), errs)
 	}
 	options, timeout, err := parse(args, errs)
 	switch {
@@ -75,9 +72,6 @@ type options struct {
 
 var errUsage = errors.New("wrong usage")
 
-// maxSessions is how many company ids and phone numbers there are.
-const maxSessions = 10_000
-
 func parse(args []string, errs io.Writer) (options, time.Duration, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(errs)
@@ -91,8 +85,8 @@ func parse(args []string, errs io.Writer) (options, time.Duration, error) {
 	if err := flags.Parse(args); err != nil {
 		return o, 0, fmt.Errorf("parse flags: %w", err)
 	}
-	if flags.NArg() > 0 || *sessions < 1 || *sessions > maxSessions || *rate <= 0 {
-		_, _ = fmt.Fprintf(errs, "bench: takes 1 to %d sessions, a positive rate and no arguments\n", maxSessions)
+	if flags.NArg() > 0 || *sessions < 1 || *sessions > tenants.Most || *rate <= 0 {
+		_, _ = fmt.Fprintf(errs, "bench: takes 1 to %d sessions, a positive rate and no arguments\n", tenants.Most)
 		flags.Usage()
 		return o, 0, errUsage
 	}

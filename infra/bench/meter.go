@@ -6,9 +6,9 @@ import (
 	"os"
 	"time"
 
-	"wafleet/infra/bench/internal/figures"
-	"wafleet/infra/bench/internal/machine"
-	"wafleet/infra/bench/internal/rig"
+	"wafleet/infra/internal/figures"
+	"wafleet/infra/internal/machine"
+	"wafleet/infra/internal/rig"
 )
 
 // meter reads what processes and database use between two moments.

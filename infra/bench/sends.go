@@ -8,8 +8,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"wafleet/infra/bench/internal/figures"
-	"wafleet/infra/bench/internal/load"
+	"wafleet/infra/internal/figures"
+	"wafleet/infra/internal/load"
+	"wafleet/infra/internal/tenants"
 )
 
 const (
@@ -57,7 +58,7 @@ func (m *measurement) measureSends(ctx context.Context) error {
 
 // sayHello lets every company that will send write to its customer. All of it has to arrive.
 func (m *measurement) sayHello(ctx context.Context) error {
-	pairs := pairsOf(m.plan.Senders)
+	pairs := tenants.Pairs(m.plan.Senders)
 	m.say("first contacts of %d companies", len(pairs))
 	_, sent, err := load.Open(ctx, m.rig.API(), pairs, helloRate, 0, hellos*time.Duration(len(pairs))*time.Second/helloRate)
 	if err != nil {
@@ -78,7 +79,7 @@ func (m *measurement) openRun(ctx context.Context) (figures.Open, error) {
 	if err != nil {
 		return figures.Open{}, err
 	}
-	warm, sent, err := load.Open(ctx, m.rig.API(), pairsOf(m.plan.Senders), m.plan.Rate, m.plan.OpenWarm, m.plan.Open)
+	warm, sent, err := load.Open(ctx, m.rig.API(), tenants.Pairs(m.plan.Senders), m.plan.Rate, m.plan.OpenWarm, m.plan.Open)
 	if err != nil {
 		return figures.Open{}, fmt.Errorf("send at a constant rate: %w", err)
 	}
@@ -134,7 +135,7 @@ func (m *measurement) sendAndFollow(ctx context.Context, receipts *load.Receipts
 	work.Go(func() error { return receipts.Follow(following) })
 	work.Go(func() (err error) {
 		defer end()
-		sent, err = load.Closed(ctx, m.rig.API(), receipts, pairsOf(m.plan.Busy), m.plan.PerBusy, m.plan.ClosedWarm+m.plan.Closed)
+		sent, err = load.Closed(ctx, m.rig.API(), receipts, tenants.Pairs(m.plan.Busy), m.plan.PerBusy, m.plan.ClosedWarm+m.plan.Closed)
 		return err
 	})
 	err = work.Wait()

@@ -69,6 +69,8 @@ var (
 		{"infra/wasim/b.go", "go.mau.fi/whatsmeow"},
 		{"infra/wasim/c.go", "go.mau.fi/whatsmeow/store"},
 		{"infra/chaos/a.go", "wafleet/functions/app"},
+		{"infra/internal/rig/a.go", "wafleet/functions/app"},
+		{"infra/internal/parts/a.go", "wafleet/hosts/app"},
 		{"infra/bench/b_test.go", "wafleet/hosts/app"},
 		{"infra/local/a.go", "go.mau.fi/whatsmeow"},
 		{"infra/local/b.go", "github.com/aws/aws-lambda-go/lambda"},
@@ -104,6 +106,7 @@ var (
 		{"infra/wasim/x.go", "go.mau.fi/whatsmeow/binary"},
 		{"infra/wasim/x_test.go", "go.mau.fi/whatsmeow"},
 		{"infra/bench/x.go", "go.mau.fi/whatsmeow"},
+		{"infra/internal/parts/x.go", "wafleet/functions/app"},
 	}
 )
 

@@ -74,7 +74,7 @@ func (s *System) startPool(ctx context.Context) error {
 
 // releaseHost gives the shards of a host free whose process is gone, so that nobody waits until its leases expire.
 func (s *System) releaseHost(ctx context.Context, hostID string) error {
-	if _, err := db.New().ReleaseLeasesOfHost(ctx, s.pool, &hostID); err != nil {
+	if err := db.New().ReleaseLeasesOfHost(ctx, s.pool, hostID); err != nil {
 		return fmt.Errorf("release leases of %s: %w", hostID, err)
 	}
 	return nil
@@ -85,6 +85,7 @@ func (s *System) hostEnviron(hostID string) []string {
 	return []string{
 		"HOST_ID=" + hostID,
 		"HOST_LISTEN=" + loopback(0),
+		"HOST_PEER_LISTEN=" + loopback(0),
 		"WAFLEET_ENV=" + string(s.settings.Mode),
 		"DATABASE_URL=" + s.databaseURL,
 		"REDIS_URL=" + s.redisURL,

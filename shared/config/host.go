@@ -36,6 +36,7 @@ type Host struct {
 	HostID      string     `env:"HOST_ID"                                       desc:"name of this start of the process; made up when empty"`
 	LogLevel    slog.Level `env:"LOG_LEVEL"             envDefault:"info"       desc:"debug, info, warn or error"`
 	Listen      string     `env:"HOST_LISTEN"           envDefault:":8080"      desc:"where the host answers /health and /metrics; empty is nowhere"`
+	PeerListen  string     `env:"HOST_PEER_LISTEN"      envDefault:":0"         desc:"where other hosts notice the death of this one; port 0 is any; empty is nowhere, and they wait for its leases"`
 	DatabaseURL string     `env:"DATABASE_URL,notEmpty,unset"                   desc:"Postgres, directly"`
 	RedisURL    string     `env:"REDIS_URL,notEmpty,unset"                      desc:"Redis; in production with TLS and a password"`
 	Queue       string     `env:"QUEUE"                 envDefault:"sqs"        desc:"sqs, or postgres for an installation without AWS"`

@@ -5,10 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"wafleet/shared/store"
@@ -18,28 +18,29 @@ import (
 // DefaultTTL is how long a lease lives after its last renewal.
 const DefaultTTL = 6 * time.Second
 
-// ErrHeld says that a shard cannot be taken: somebody holds it, or was faster.
-var ErrHeld = errors.New("shard is held")
-
 // Lease is a shard as its holder has it.
 type Lease struct {
 	store.Fence
 
-	Epoch int64 // counts the tenures of the shard
+	Epoch  int64 // counts the tenures of the shard
+	Handed bool  // over by its former holder, which waits for Settle
 }
 
-// Survey is the state of all leases, as far as a host needs it to take its share.
-type Survey struct {
-	Shards  int   // how many there are
-	Free    []int // held by nobody
-	Expired []int // held by a host that has not renewed them in time
-	Hosts   int   // alive and not draining, the asking one included
+// keepFor is how long a shard is kept for the host it was handed to. One that is alive takes it within milliseconds.
+const keepFor = 2 * time.Second
+
+// Claim is which shards a host would like to take. Those that are free are always meant.
+type Claim struct {
+	Most int      // so many
+	Late bool     // also those whose holder is late
+	Dead []string // also those of hosts whose process is known to have ended
 }
 
 // Config says for whom leases are taken.
 type Config struct {
 	HostID  string        // new for every start of a process
 	Version string        // of the program, shown to operators
+	Peer    string        // host:port where other hosts notice the death of this one; empty: nowhere
 	TTL     time.Duration // DefaultTTL if zero; the same for every host of an installation
 }
 
@@ -65,35 +66,22 @@ func New(pool *pgxpool.Pool, config Config) (*Table, error) {
 // TTL is how long a lease lives after its last renewal.
 func (t *Table) TTL() time.Duration { return t.config.TTL }
 
-// Survey looks at all leases and all hosts.
-func (t *Table) Survey(ctx context.Context) (Survey, error) {
-	row, err := t.queries.SurveyLeases(ctx, t.pool, t.config.TTL.Seconds())
-	if err != nil {
-		return Survey{}, fmt.Errorf("survey leases: %w", err)
-	}
-	return Survey{Shards: int(row.Shards), Free: row.Free, Expired: row.Expired, Hosts: int(row.Hosts)}, nil
-}
-
-// Take takes a shard that nobody holds, or returns ErrHeld.
-func (t *Table) Take(ctx context.Context, shard int) (Lease, error) { return t.take(ctx, shard, false) }
-
-// TakeExpired takes a shard that nobody holds or whose holder is late, or returns ErrHeld. It waits for transactions
-// that hold the old term.
-func (t *Table) TakeExpired(ctx context.Context, shard int) (Lease, error) {
-	return t.take(ctx, shard, true)
-}
-
-func (t *Table) take(ctx context.Context, shard int, expired bool) (Lease, error) {
-	row, err := t.queries.TakeLease(ctx, t.pool, db.TakeLeaseParams{
-		HostID: t.config.HostID, Ttl: t.config.TTL.Seconds(), Shard: shard, Expired: expired,
+// Take takes up to so many shards, first those that were handed to this host, and returns what it got. It waits for
+// nobody: a shard that another host is just taking, or that a transaction under the old term holds, it leaves.
+func (t *Table) Take(ctx context.Context, claim Claim) ([]Lease, error) {
+	rows, err := t.queries.TakeLeases(ctx, t.pool, db.TakeLeasesParams{
+		HostID: t.config.HostID, Ttl: t.config.TTL.Seconds(), Most: int32(min(claim.Most, math.MaxInt32)), //nolint:gosec // bounded
+		Late: claim.Late, Dead: claim.Dead,
 	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Lease{}, ErrHeld
-	}
 	if err != nil {
-		return Lease{}, fmt.Errorf("take lease: %w", err)
+		return nil, fmt.Errorf("take leases: %w", err)
 	}
-	return Lease{Fence: store.Fence{Shard: shard, Term: row.Term, HostID: t.config.HostID}, Epoch: row.Epoch}, nil
+	taken := make([]Lease, len(rows))
+	for i, row := range rows {
+		fence := store.Fence{Shard: row.Shard, Term: row.Term, HostID: t.config.HostID}
+		taken[i] = Lease{Fence: fence, Epoch: row.Epoch, Handed: row.Handed}
+	}
+	return taken, nil
 }
 
 // Renew gives the host's sign of life and prolongs its leases, all in one statement. It returns those that are still
@@ -101,7 +89,7 @@ func (t *Table) take(ctx context.Context, shard int, expired bool) (Lease, error
 func (t *Table) Renew(ctx context.Context, held []Lease, draining bool) ([]Lease, error) {
 	shards, terms := columns(held)
 	renewed, err := t.queries.RenewLeases(ctx, t.pool, db.RenewLeasesParams{
-		HostID: t.config.HostID, Version: t.config.Version, Draining: draining,
+		HostID: t.config.HostID, Version: t.config.Version, Draining: draining, Peer: t.config.Peer,
 		Ttl: t.config.TTL.Seconds(), Shards: shards, Terms: terms,
 	})
 	if err != nil {
@@ -120,10 +108,29 @@ func (t *Table) Renew(ctx context.Context, held []Lease, draining bool) ([]Lease
 	return still, nil
 }
 
-// Release gives leases back, so that another host can take them at once. Those that are lost are passed over.
+// Aim says which host is to have a shard after it is released. A lease that is lost is passed over.
+func (t *Table) Aim(ctx context.Context, held Lease, hostID string) error {
+	_, err := t.queries.AimLease(ctx, t.pool, db.AimLeaseParams{Shard: held.Shard, Term: held.Term, Target: hostID})
+	if err != nil {
+		return fmt.Errorf("aim lease: %w", err)
+	}
+	return nil
+}
+
+// Settle tells the former holder of a shard that was handed over that its sessions are online again.
+func (t *Table) Settle(ctx context.Context, held Lease) error {
+	if _, err := t.queries.SettleLease(ctx, t.pool, db.SettleLeaseParams{Shard: held.Shard, Term: held.Term}); err != nil {
+		return fmt.Errorf("settle lease: %w", err)
+	}
+	return nil
+}
+
+// Release gives leases back, so that another host can take them at once; one that is aimed at a host, only that host for
+// two seconds. Whoever may take them is told (Listen). Those that are lost are passed over.
 func (t *Table) Release(ctx context.Context, held ...Lease) error {
 	shards, terms := columns(held)
-	if _, err := t.queries.ReleaseLeases(ctx, t.pool, db.ReleaseLeasesParams{Shards: shards, Terms: terms}); err != nil {
+	err := t.queries.ReleaseLeases(ctx, t.pool, db.ReleaseLeasesParams{Shards: shards, Terms: terms, Keep: keepFor.Seconds()})
+	if err != nil {
 		return fmt.Errorf("release leases: %w", err)
 	}
 	return nil

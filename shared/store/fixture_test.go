@@ -62,10 +62,11 @@ func (f *fixture) createCompany(t *testing.T, id string) {
 // take gives the shard to a host, whoever has it.
 func (f *fixture) take(t *testing.T, shard int, host string) store.Fence {
 	t.Helper()
-	f.exec(t, "UPDATE shard_lease SET expires_at = '-infinity' WHERE shard = $1", shard)
-	row, err := f.Queries().TakeLease(t.Context(), f.pool, db.TakeLeaseParams{HostID: host, Ttl: 60, Shard: shard, Expired: true})
+	fence := store.Fence{Shard: shard, HostID: host}
+	err := f.pool.QueryRow(t.Context(), `UPDATE shard_lease SET host_id = $2, term = gen_random_uuid(), epoch = epoch + 1,
+		expires_at = now() + interval '1 minute' WHERE shard = $1 RETURNING term`, shard, host).Scan(&fence.Term)
 	require.NoError(t, err)
-	return store.Fence{Shard: shard, Term: row.Term, HostID: host}
+	return fence
 }
 
 // outgoing is a message as put makes it; the zero value of a field is what put says.

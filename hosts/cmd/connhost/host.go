@@ -129,7 +129,8 @@ func (h *host) wire(ctx context.Context) error {
 		Vault: vault.New(wrapper, store.NewKeyring(h.pool)), Registry: registry, Logger: h.logger, Boards: boards,
 	}, app.Config{
 		HostID: h.cfg.HostID, Version: version, Sessions: h.cfg.Sessions, Live: h.cfg.Endpoint == "",
-		WhatsApp: app.WhatsApp{Endpoint: h.cfg.Endpoint, RootCA: pem, NoiseRoot: root},
+		PeerListen: h.cfg.PeerListen,
+		WhatsApp:   app.WhatsApp{Endpoint: h.cfg.Endpoint, RootCA: pem, NoiseRoot: root},
 	})
 	if err != nil {
 		return fmt.Errorf("wire host: %w", err)

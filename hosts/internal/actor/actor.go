@@ -49,10 +49,13 @@ type Actor struct {
 	lose    sync.Once
 	online  atomic.Bool // logged in, as the pacer was told
 	due     atomic.Bool // something may wait to be sent: the session is dialled before others
+	linking atomic.Bool // somebody is looking at a code
 	held    atomic.Bool // the breaker keeps it from dialling; written by the actor's goroutine alone
 	refused atomic.Pointer[refused]
-	asked   atomic.Pointer[string] // the number that a pairing code was asked for: nobody else may use it
-	socket  atomic.Int64           // counts the sockets, from their dial to their end and from there to the next dial
+	// arriving counts the session until it has heard from WhatsApp; nil: it does, or is not to.
+	arriving atomic.Pointer[arrivals]
+	asked    atomic.Pointer[string] // the number that a pairing code was asked for: nobody else may use it
+	socket   atomic.Int64           // counts the sockets, from their dial to their end and from there to the next dial
 
 	state    session.State
 	desired  session.Desired
@@ -288,6 +291,7 @@ func (a *Actor) shut() {
 	a.hang()
 	a.pacer.Forget(a.companyID)
 	a.become("")
+	a.arrive()
 }
 
 // sleep waits, or returns false when the context ends first.

@@ -95,6 +95,8 @@ type shard struct {
 	fence  store.Fence
 	cancel context.CancelFunc
 	ctx    context.Context //nolint:containedctx // it is the lease's life, which actors started later share
+
+	arrivals arrivals
 }
 
 // NewFleet returns a fleet without shards.
@@ -245,6 +247,10 @@ func (f *Fleet) startActor(companyID string, n int, found *db.ListCompaniesOfSha
 	if found != nil && predecessor == nil { // else it may be older than what the predecessor does at last
 		a.found = found
 		a.due.Store(found.Due)
+		if row := &found.WhatsappSession; row.DesiredState == string(session.DesiredRunning) && row.JID != nil {
+			owned.arrivals.expect()
+			a.arriving.Store(&owned.arrivals)
+		}
 	}
 	f.actors[companyID] = a
 	a.start(owned.ctx)

@@ -109,6 +109,7 @@ func (a *Actor) apply(ctx context.Context, s Signal) {
 // greet notes that the server has answered the handshake.
 func (a *Actor) greet() {
 	a.greeted = true
+	a.arrive()
 	a.retry.Stop()
 	a.pacer.Answered()
 	a.metrics.connected("answered")
@@ -123,6 +124,7 @@ func (a *Actor) drop() {
 // fail counts a connect that led to nothing. It counts towards the limit only where it says something about this
 // session, and not about the way that all of them take.
 func (a *Actor) fail() {
+	a.arrive()
 	a.failures++
 	if a.unanswered() {
 		a.attempts++
@@ -309,6 +311,7 @@ func (a *Actor) forget() {
 // become changes the state as the actor and its metrics see it.
 func (a *Actor) become(s session.State) {
 	a.metrics.moved(a.state, s)
+	a.linking.Store(s == session.Pairing)
 	a.state = s
 }
 

@@ -10,7 +10,10 @@ import (
 type Event interface{ event() }
 
 // Gained says that the host holds a shard from now on. Everything it writes for it carries the fence.
-type Gained struct{ Fence store.Fence }
+type Gained struct {
+	Fence  store.Fence
+	Handed bool // over by its former holder, which waits for Settle
+}
 
 // Lost says that a shard was taken away. Another host may be serving it already: drop it at once, write nothing.
 type Lost struct {

@@ -23,19 +23,34 @@ const (
 type Leases interface {
 	TTL() time.Duration
 	Survey(ctx context.Context) (lease.Survey, error)
-	Take(ctx context.Context, shard int) (lease.Lease, error)
-	TakeExpired(ctx context.Context, shard int) (lease.Lease, error)
+	Take(ctx context.Context, claim lease.Claim) ([]lease.Lease, error)
 	Renew(ctx context.Context, held []lease.Lease, draining bool) ([]lease.Lease, error)
+	Aim(ctx context.Context, held lease.Lease, hostID string) error
+	Settle(ctx context.Context, held lease.Lease) error
 	Release(ctx context.Context, held ...lease.Lease) error
 	Leave(ctx context.Context) error
 }
 
 var _ Leases = (*lease.Table)(nil)
 
-// Config has the times of a Keeper.
+// Companies is what a Keeper has to know of those whose shards it gives away.
+type Companies interface {
+	// Pairing says whether a company of the shard is in the middle of pairing. Such a shard is not moved.
+	Pairing(shard int) bool
+	// Due returns those of the shards that have a company with messages to send. They are handed over first.
+	Due(ctx context.Context, shards []int) ([]int, error)
+}
+
+// Config is how a Keeper works.
 type Config struct {
+	HostID   string
 	Interval time.Duration // between renewals; 1 s if zero
 	Margin   time.Duration // by which trust ends before the lease does; a sixth of the TTL if zero
+	Grace    time.Duration // for which a new host that sees no other takes nothing: others may be starting, too
+	// Companies is asked before a shard is given away; nil: any shard will do.
+	Companies Companies
+	// Peers is told the other hosts that are alive, after every look at them; nil: nobody wants to know.
+	Peers func(others []lease.Host)
 }
 
 // Keeper keeps the leases of one host. It is safe for concurrent use.
@@ -46,21 +61,27 @@ type Keeper struct {
 	events chan Event
 	wake   chan struct{} // ends the wait for the next round
 
-	renewals row  // the loop's own
-	failing  bool // the loop's own: the last renewal failed
+	started  time.Time // the loop's own, as what follows
+	renewals row
+	failing  bool // the last renewal failed
+	shed     time.Time
+	drained  sync.Once
 
 	mu       sync.Mutex // guards what follows
 	held     map[int]*holding
+	dead     map[string]time.Time // hosts whose process has ended, and since when that is known
 	draining bool
+	leaving  int                // shards that are being released
 	end      context.CancelFunc // nil until started
 	ended    chan struct{}      // closed when the loop has ended
+	empty    chan struct{}      // closed when a drain has nothing left to do
 }
 
 // holding is a shard of this host.
 type holding struct {
-	lease   lease.Lease
-	renewed time.Time // when the last successful renewal started
-	asked   bool      // the owner was asked to close it
+	lease lease.Lease
+	gate  *Gate
+	asked bool // the owner was asked to close it
 }
 
 // New returns a Keeper that does nothing yet. It returns an error for times that make no sense together.
@@ -75,7 +96,8 @@ func New(leases Leases, config Config, logger *slog.Logger) (*Keeper, error) {
 	return &Keeper{
 		leases: leases, config: config, logger: logger,
 		events: make(chan Event, 2*maxShards+1), wake: make(chan struct{}, 1),
-		held: make(map[int]*holding), ended: make(chan struct{}),
+		held: make(map[int]*holding), dead: make(map[string]time.Time),
+		ended: make(chan struct{}), empty: make(chan struct{}),
 	}, nil
 }
 
@@ -100,31 +122,48 @@ func (k *Keeper) Start(ctx context.Context) error {
 	return nil
 }
 
-// Drain makes the Keeper take no more shards, and tells the other hosts that it leaves them to them. What it holds, it
-// keeps until the owner has closed it and calls Release or Stop.
-func (k *Keeper) Drain() {
-	k.mu.Lock()
-	k.draining = true
-	k.mu.Unlock()
-	k.hurry()
-}
-
 // Release gives one shard back after its owner has closed it. A shard that is lost already is passed over. If the
 // database cannot be reached, the lease runs out by itself.
 func (k *Keeper) Release(ctx context.Context, fence store.Fence) error {
-	k.mu.Lock()
-	h := k.holding(fence)
-	if h != nil {
-		delete(k.held, fence.Shard)
-	}
-	k.mu.Unlock()
+	h := k.drop(fence)
 	if h == nil {
 		return nil
 	}
+	h.gate.deny()
+	defer k.left()
 	if err := k.leases.Release(ctx, h.lease); err != nil {
 		return fmt.Errorf("release shard %d: %w", fence.Shard, err)
 	}
 	k.logger.InfoContext(ctx, "shard released", "shard", fence.Shard, "epoch", h.lease.Epoch)
+	return nil
+}
+
+// drop takes a shard off what is held and returns it; nil if it is not there.
+func (k *Keeper) drop(fence store.Fence) *holding {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	h := k.holding(fence)
+	if h != nil {
+		delete(k.held, fence.Shard)
+		k.leaving++
+	}
+	return h
+}
+
+// left ends what drop began, and hurries to the next one that has to go.
+func (k *Keeper) left() {
+	k.mu.Lock()
+	k.leaving--
+	k.mu.Unlock()
+	k.Hurry()
+}
+
+// Settle tells whoever handed a shard over to this host that its sessions are online. It matters to the pace of the
+// hand-over only.
+func (k *Keeper) Settle(ctx context.Context, fence store.Fence) error {
+	if err := k.leases.Settle(ctx, lease.Lease{Fence: fence}); err != nil {
+		return fmt.Errorf("settle shard %d: %w", fence.Shard, err)
+	}
 	return nil
 }
 
@@ -162,17 +201,20 @@ func (k *Keeper) takeAll() []lease.Lease {
 		return nil
 	}
 	left := k.leasesHeld()
+	for _, h := range k.held {
+		h.gate.deny()
+	}
 	k.held = nil
 	return left
 }
 
 // Trusted says whether the host may act for a shard without asking the database: it holds this term, and renewed it
 // recently enough that no other host can have taken it over. Time is measured by the clock that never jumps.
-func (k *Keeper) Trusted(fence store.Fence) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	h := k.holding(fence)
-	return h != nil && time.Since(h.renewed) < k.leases.TTL()-k.config.Margin
+func (k *Keeper) Trusted(fence store.Fence) bool { return k.Gate(fence).open() }
+
+// trustedUntil is when the trust ends that a renewal or a take gives which started then.
+func (k *Keeper) trustedUntil(start time.Time) time.Time {
+	return start.Add(k.leases.TTL() - k.config.Margin)
 }
 
 // holding is the shard as it is held under this very term, or nil. The caller has locked mu.
@@ -193,8 +235,8 @@ func (k *Keeper) leasesHeld() []lease.Lease {
 	return held
 }
 
-// hurry starts the next round without waiting.
-func (k *Keeper) hurry() {
+// Hurry starts the next round without waiting: something may have changed.
+func (k *Keeper) Hurry() {
 	select {
 	case k.wake <- struct{}{}:
 	default: // it will start already

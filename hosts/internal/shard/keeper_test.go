@@ -43,16 +43,24 @@ type host struct {
 	mine   map[int]store.Fence
 }
 
+// leases is the row protocol with its announcements.
+type leases interface {
+	shard.Leases
+	Listen(ctx context.Context, logger *slog.Logger, told func())
+}
+
 // startHost starts a Keeper that renews six times within the TTL.
-func startHost(t *testing.T, leases shard.Leases) *host {
+func startHost(t *testing.T, id string, leases leases) *host {
 	t.Helper()
-	keeper, err := shard.New(leases, shard.Config{Interval: leases.TTL() / 6}, slog.New(slog.DiscardHandler))
+	logger := slog.New(slog.DiscardHandler)
+	keeper, err := shard.New(leases, shard.Config{HostID: id, Interval: leases.TTL() / 6}, logger)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	h := &host{Keeper: keeper, mine: make(map[int]store.Fence)}
 	require.NoError(t, keeper.Start(ctx))
 	var owner sync.WaitGroup
 	owner.Go(func() { h.own(ctx, t) })
+	owner.Go(func() { leases.Listen(ctx, logger, keeper.Hurry) })
 	h.kill = func() {
 		cancel()
 		owner.Wait()
@@ -72,6 +80,11 @@ func (h *host) own(ctx context.Context, t *testing.T) {
 				t.Errorf("shard %d was gained twice", e.Fence.Shard)
 			}
 			h.mine[e.Fence.Shard] = e.Fence
+			if e.Handed {
+				if err := h.Settle(ctx, e.Fence); err != nil && ctx.Err() == nil {
+					t.Errorf("settle: %v", err)
+				}
+			}
 		case shard.Lost:
 			if h.mine[e.Shard].Term != e.Term {
 				t.Errorf("shard %d was lost under a term that it was not gained under", e.Shard)
@@ -121,7 +134,7 @@ func table(t *testing.T, pool *pgxpool.Pool, id string, ttl time.Duration) *leas
 func TestOneHostTakesAll(t *testing.T) {
 	t.Parallel()
 	pool := newPool(t, 8)
-	a := startHost(t, table(t, pool, "a", time.Second))
+	a := startHost(t, "a", table(t, pool, "a", time.Second))
 	for i, fence := range a.owns(t, 8) {
 		require.Equal(t, i, fence.Shard)
 		require.Equal(t, "a", fence.HostID)
@@ -137,14 +150,14 @@ func TestTakeOverOfADeadHost(t *testing.T) {
 	t.Parallel()
 	const ttl = 600 * time.Millisecond
 	pool := newPool(t, 3)
-	a := startHost(t, table(t, pool, "a", ttl))
+	a := startHost(t, "a", table(t, pool, "a", ttl))
 	old := a.owns(t, 3)
 	a.kill()
 	var expiry time.Time
 	require.NoError(t, pool.QueryRow(t.Context(), `SELECT max(expires_at) FROM shard_lease`).Scan(&expiry))
 
 	started := time.Now()
-	b := startHost(t, table(t, pool, "b", ttl))
+	b := startHost(t, "b", table(t, pool, "b", ttl))
 	fences := b.owns(t, 3)
 	require.GreaterOrEqual(t, time.Since(started), ttl, "an unbroken row of its own renewals")
 	var now time.Time
@@ -159,23 +172,43 @@ func TestTakeOverOfADeadHost(t *testing.T) {
 	require.Equal(t, 3, epochs)
 }
 
-// With a TTL of a minute nothing can have expired: what changes hands here was given back.
-func TestAGracefulStopHandsOverAtOnce(t *testing.T) {
+// With a TTL of a minute nothing can have expired: what changes hands here was given away.
+func TestADrainHandsEverythingOver(t *testing.T) {
+	t.Parallel()
+	const shards = 9
+	pool := newPool(t, shards)
+	a := startHost(t, "a", quick{table(t, pool, "a", time.Minute)})
+	a.owns(t, shards)
+	b := startHost(t, "b", quick{table(t, pool, "b", time.Minute)})
+	a.owns(t, 5)
+	b.owns(t, 4)
+	require.NoError(t, a.Drain(t.Context()))
+	require.Empty(t, a.fences())
+	require.Len(t, b.fences(), shards)
+	require.NoError(t, a.Stop(t.Context()))
+	a.kill()
+	handed := 0
+	for _, e := range b.log() {
+		require.IsType(t, shard.Gained{}, e)
+		if e.(shard.Gained).Handed {
+			handed++
+		}
+	}
+	require.Equal(t, shards, handed, "none was free for everybody")
+	for _, e := range a.log() {
+		require.IsNotType(t, shard.Lost{}, e)
+	}
+}
+
+func TestStopFreesWhatIsLeft(t *testing.T) {
 	t.Parallel()
 	pool := newPool(t, 4)
-	a := startHost(t, quick{table(t, pool, "a", time.Minute)})
+	a := startHost(t, "a", quick{table(t, pool, "a", time.Minute)})
 	a.owns(t, 4)
-
-	a.Drain()
-	require.Eventually(t, func() bool {
-		s, err := table(t, pool, "observer", time.Minute).Survey(t.Context())
-		require.NoError(t, err)
-		return s.Hosts == 0
-	}, patience, 5*time.Millisecond, "the others are told")
-	b := startHost(t, quick{table(t, pool, "b", time.Minute)})
-	require.NoError(t, a.Release(t.Context(), a.fences()[0]))
-	b.owns(t, 1)
+	require.NoError(t, a.Drain(t.Context()), "nobody is there")
+	require.Len(t, a.fences(), 4)
 	require.NoError(t, a.Stop(t.Context()))
+	b := startHost(t, "b", quick{table(t, pool, "b", time.Minute)})
 	b.owns(t, 4)
 	a.kill()
 	require.Len(t, a.log(), 4, "a host that stops takes nothing back, and is not told what it gave away")
@@ -187,6 +220,50 @@ func TestAGracefulStopHandsOverAtOnce(t *testing.T) {
 	require.Equal(t, []string{"b"}, hosts)
 }
 
+// The others of a host that was killed need not wait for its leases.
+func TestTheShardsOfABuriedHost(t *testing.T) {
+	t.Parallel()
+	a, b := share(t)
+	a.kill()
+	b.Bury("a")
+	b.owns(t, 6)
+}
+
+// A host that was taken for dead loses its shards in order, and cannot write for them any more.
+func TestAWrongGuess(t *testing.T) {
+	t.Parallel()
+	a, b := share(t)
+	old := a.fences()
+	b.Bury("a")
+	require.Eventually(t, func() bool {
+		lost := 0
+		for _, e := range a.log() {
+			if _, ok := e.(shard.Lost); ok {
+				lost++
+			}
+		}
+		return lost == 3
+	}, patience, 5*time.Millisecond)
+	for _, fence := range old {
+		require.False(t, a.Trusted(fence))
+		require.ErrorIs(t, a.Gate(fence).Pass(nil), shard.ErrDenied)
+	}
+	b.owns(t, 3) // and one after the other goes back to it
+	a.owns(t, 3)
+}
+
+// share is two hosts with three shards each, none of which can expire.
+func share(t *testing.T) (a, b *host) {
+	t.Helper()
+	pool := newPool(t, 6)
+	a = startHost(t, "a", quick{table(t, pool, "a", time.Minute)})
+	a.owns(t, 6)
+	b = startHost(t, "b", quick{table(t, pool, "b", time.Minute)})
+	b.owns(t, 3)
+	a.owns(t, 3)
+	return a, b
+}
+
 // quick makes a Keeper with a long TTL look around often.
 type quick struct{ *lease.Table }
 
@@ -195,7 +272,7 @@ func (quick) TTL() time.Duration { return 300 * time.Millisecond }
 func TestADeniedRenewalIsALoss(t *testing.T) {
 	t.Parallel()
 	pool := newPool(t, 2)
-	a := startHost(t, quick{table(t, pool, "a", time.Minute)})
+	a := startHost(t, "a", quick{table(t, pool, "a", time.Minute)})
 	before := a.owns(t, 2)
 	_, err := pool.Exec(t.Context(), `UPDATE shard_lease SET host_id = 'thief', term = gen_random_uuid(), epoch = epoch + 1 WHERE shard = 1`)
 	require.NoError(t, err)
@@ -212,12 +289,12 @@ func TestShardsAreSharedFairly(t *testing.T) {
 	t.Parallel()
 	const shards = 7
 	pool := newPool(t, shards)
-	a := startHost(t, quick{table(t, pool, "a", time.Minute)})
+	a := startHost(t, "a", quick{table(t, pool, "a", time.Minute)})
 	a.owns(t, shards)
-	b := startHost(t, quick{table(t, pool, "b", time.Minute)})
+	b := startHost(t, "b", quick{table(t, pool, "b", time.Minute)})
 	a.owns(t, 4)
 	b.owns(t, 3)
-	c := startHost(t, quick{table(t, pool, "c", time.Minute)})
+	c := startHost(t, "c", quick{table(t, pool, "c", time.Minute)})
 	a.owns(t, 3)
 	b.owns(t, 3)
 	c.owns(t, 1)
@@ -237,9 +314,9 @@ func TestAnOutageOfTheDatabase(t *testing.T) {
 	t.Parallel()
 	const ttl = 600 * time.Millisecond
 	pool := newPool(t, 3)
-	a := startHost(t, table(t, pool, "a", ttl))
+	a := startHost(t, "a", table(t, pool, "a", ttl))
 	a.owns(t, 3)
-	b := startHost(t, table(t, pool, "b", ttl)) // which would like to have two
+	b := startHost(t, "b", table(t, pool, "b", ttl)) // which would like to have two
 	mine, theirs := a.owns(t, 2), b.owns(t, 1)
 	known := len(a.log()) + len(b.log())
 
@@ -290,7 +367,7 @@ func TestStartNeedsTheDatabase(t *testing.T) {
 func TestStopReportsWhatItCouldNotRelease(t *testing.T) {
 	t.Parallel()
 	pool := newPool(t, 1)
-	a := startHost(t, table(t, pool, "a", time.Second))
+	a := startHost(t, "a", table(t, pool, "a", time.Second))
 	a.owns(t, 1)
 	restore := outage(t, pool)
 	defer restore()

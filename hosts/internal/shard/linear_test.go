@@ -23,7 +23,7 @@ type verb int
 
 const (
 	take verb = iota
-	takeExpired
+	takeLate
 	renew
 	release
 	write
@@ -67,11 +67,8 @@ var leaseModel = porcupine.Model{
 		r, in, out := state.(register), input.(call), output.(answer)
 		holds := r.held && r.epoch == in.epoch
 		switch in.verb {
-		case take, takeExpired:
-			if !out.ok {
-				return r.held, r
-			}
-			free := !r.held || in.verb == takeExpired
+		case take, takeLate:
+			free := !r.held || in.verb == takeLate
 			return free && out.epoch == r.epoch+1, register{epoch: out.epoch, held: true}
 		case renew, write:
 			return out.ok == holds, r
@@ -115,29 +112,28 @@ func (h *history) latest() (n int64) {
 type recorded struct {
 	*lease.Table
 
+	id      string
 	t       *testing.T
 	pool    *pgxpool.Pool
 	history *history
 	client  int
 }
 
-func (r recorded) Take(ctx context.Context, n int) (lease.Lease, error) {
-	return r.take(ctx, n, take, r.Table.Take)
-}
-
-func (r recorded) TakeExpired(ctx context.Context, n int) (lease.Lease, error) {
-	return r.take(ctx, n, takeExpired, r.Table.TakeExpired)
-}
-
-func (r recorded) take(ctx context.Context, n int, v verb, do func(context.Context, int) (lease.Lease, error)) (lease.Lease, error) {
+func (r recorded) Take(ctx context.Context, claim lease.Claim) ([]lease.Lease, error) {
 	began := time.Now()
-	l, err := do(context.WithoutCancel(ctx), n)
-	if err != nil && !errors.Is(err, lease.ErrHeld) {
+	taken, err := r.Table.Take(context.WithoutCancel(ctx), claim)
+	if err != nil {
 		r.t.Errorf("take: %v", err)
 	}
-	r.history.epochs.Store(l.Term, l.Epoch)
-	r.history.add(r.client, began, call{verb: v, shard: n}, answer{ok: err == nil, epoch: l.Epoch})
-	return l, err
+	v := take
+	if claim.Late {
+		v = takeLate
+	}
+	for _, l := range taken {
+		r.history.epochs.Store(l.Term, l.Epoch)
+		r.history.add(r.client, began, call{verb: v, shard: l.Shard}, answer{ok: true, epoch: l.Epoch})
+	}
+	return taken, err
 }
 
 func (r recorded) Renew(ctx context.Context, held []lease.Lease, draining bool) ([]lease.Lease, error) {
@@ -192,7 +188,8 @@ func TestLeasesAreLinearizable(t *testing.T) {
 			t.Run(strconv.Itoa(client), func(t *testing.T) {
 				t.Parallel()
 				for h.latest() < tenures && time.Now().Before(deadline) {
-					live(t, recorded{Table: table(t, pool, uuid.NewString(), 300*time.Millisecond), t: t, pool: pool, history: h, client: client})
+					id := uuid.NewString()
+					live(t, recorded{Table: table(t, pool, id, 300*time.Millisecond), id: id, t: t, pool: pool, history: h, client: client})
 				}
 			})
 		}
@@ -209,7 +206,7 @@ func TestLeasesAreLinearizable(t *testing.T) {
 // live is the life of one host, from its start to a sudden or peaceful end, and a little longer.
 func live(t *testing.T, leases recorded) {
 	t.Helper()
-	a := startHost(t, leases)
+	a := startHost(t, leases.id, leases)
 	writeUntil(t, a, leases, time.After(time.Duration(300+rand.IntN(900))*time.Millisecond))
 	if rand.IntN(2) == 0 {
 		require.NoError(t, a.Stop(t.Context()))

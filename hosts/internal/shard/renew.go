@@ -15,6 +15,7 @@ func (k *Keeper) patience() time.Duration { return k.leases.TTL() / 3 }
 func (k *Keeper) run(ctx context.Context) {
 	defer close(k.ended)
 	defer close(k.events)
+	k.started = time.Now()
 	for {
 		start, pause := time.Now(), k.config.Interval
 		if k.renew(ctx, start) {
@@ -95,8 +96,9 @@ func (k *Keeper) settle(asked, still []lease.Lease, start time.Time) (lost []lea
 		switch {
 		case h == nil:
 		case renewed[l.Shard]:
-			h.renewed = start
+			h.gate.trust(k.trustedUntil(start))
 		default:
+			h.gate.deny() // sockets close now, whenever the owner comes to it
 			delete(k.held, l.Shard)
 			lost = append(lost, l)
 		}

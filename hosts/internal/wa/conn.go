@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"sync"
 	"time"
 
@@ -29,11 +28,14 @@ const (
 	admitTimeout = 5 * time.Second
 	// handlerGrace is how long Close lets handlers finish what they are writing.
 	handlerGrace = 3 * time.Second
+	// farewell is how long Close waits for the server to say goodbye as well. Until then nobody else may log in.
+	farewell = 500 * time.Millisecond
 )
 
 // Conn is a company's whatsmeow client.
 type Conn struct {
 	client     *whatsmeow.Client
+	link       link
 	handlers   actor.Handlers
 	destroy    func(ctx context.Context, jid string) error // destroys the keys of a device
 	logger     *slog.Logger
@@ -51,13 +53,13 @@ type Conn struct {
 
 var _ actor.Conn = (*Conn)(nil)
 
-func newConn(device *store.Device, httpClient *http.Client, h actor.Handlers, logger *slog.Logger) *Conn {
-	c := &Conn{handlers: h, logger: logger, ackTimeout: ackTimeout, life: context.Background()}
+func newConn(device *store.Device, ways *ways, gate Gate, h actor.Handlers, logger *slog.Logger) *Conn {
+	c := &Conn{link: link{gate: gate}, handlers: h, logger: logger, ackTimeout: ackTimeout, life: context.Background()}
 	client := whatsmeow.NewClient(device, bridge{logger: logger, onWarn: c.watch})
 	trim(client)
-	client.SetWebsocketHTTPClient(httpClient)
-	client.SetPreLoginHTTPClient(httpClient)
-	client.SetMediaHTTPClient(httpClient)
+	client.SetWebsocketHTTPClient(ways.sockets)
+	client.SetPreLoginHTTPClient(ways.sockets)
+	client.SetMediaHTTPClient(ways.media)
 	client.EnableAutoReconnect = false
 	client.DisableLoginAutoReconnect = true
 	client.SynchronousAck = true
@@ -75,7 +77,7 @@ func (c *Conn) Connect(ctx context.Context) error {
 	c.mu.Lock()
 	c.life, c.loggedIn, c.rejected = ctx, false, ""
 	c.mu.Unlock()
-	if err := c.client.ConnectContext(ctx); err != nil {
+	if err := c.client.ConnectContext(c.link.context(ctx)); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
 	return nil
@@ -83,7 +85,9 @@ func (c *Conn) Connect(ctx context.Context) error {
 
 // Close ends the socket and waits a little for handlers that are writing.
 func (c *Conn) Close() {
+	impatient := time.AfterFunc(farewell, c.link.cut)
 	c.client.Disconnect()
+	impatient.Stop()
 	select {
 	case <-c.handled():
 	case <-time.After(handlerGrace):

@@ -18,7 +18,7 @@ import (
 func TestASendWithoutKeysIsEnded(t *testing.T) {
 	t.Parallel()
 	jid := types.NewJID("79000000001", types.DefaultUserServer)
-	c := newConn(&store.Device{ID: &jid}, http.DefaultClient, actor.Handlers{}, slog.New(slog.DiscardHandler))
+	c := newConn(&store.Device{ID: &jid}, &ways{http.DefaultClient, http.DefaultClient}, nil, actor.Handlers{}, slog.New(slog.DiscardHandler))
 	ctx, release := c.abortable(t.Context())
 	defer release()
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"sync"
 	"sync/atomic"
 
@@ -19,10 +18,11 @@ import (
 	"wafleet/shared/message"
 )
 
-// Dialer makes connections that share one transport.
+// Dialer makes connections that share two transports.
 type Dialer struct {
 	devices *devicestore.Store
-	client  *http.Client
+	ways    *ways
+	gates   Gates // nil: none are needed
 	logger  *slog.Logger
 	version atomic.Pointer[store.WAVersionContainer] // instead of whatsmeow's own; nil: that
 }
@@ -32,12 +32,12 @@ var _ actor.Dialer = (*Dialer)(nil)
 // NewDialer returns a dialer for the servers of the config. It sets whatsmeow's process-wide globals, so a
 // process has one dialer, made before anything connects.
 func NewDialer(devices *devicestore.Store, cfg Config, logger *slog.Logger) (*Dialer, error) {
-	transport, err := newTransport(cfg)
+	ways, err := newWays(cfg)
 	if err != nil {
 		return nil, err
 	}
 	setGlobals(cfg)
-	return &Dialer{devices: devices, client: &http.Client{Transport: transport}, logger: logger}, nil
+	return &Dialer{devices: devices, ways: ways, gates: cfg.Gates, logger: logger}, nil
 }
 
 // globals guards whatsmeow's variables while they are set: tests have several dialers in a process.
@@ -72,7 +72,11 @@ func (d *Dialer) Open(ctx context.Context, owner actor.Owner, h actor.Handlers) 
 	if err != nil {
 		return nil, err
 	}
-	conn := newConn(device, d.client, h, logger)
+	var gate Gate
+	if d.gates != nil {
+		gate = d.gates(owner.Fence)
+	}
+	conn := newConn(device, d.ways, gate, h, logger)
 	conn.destroy = func(ctx context.Context, jid string) error { return d.devices.Delete(ctx, keeper, jid) }
 	conn.client.GetClientPayload = func() *waWa6.ClientPayload { return conn.introduce(device, d) }
 	return conn, nil

@@ -56,6 +56,7 @@ type line struct {
 	onBind    func() error
 	onReceive func(in actor.Incoming) error
 	stored    map[string][]byte
+	gates     Gates
 }
 
 func newLine(t *testing.T) *line {
@@ -73,7 +74,7 @@ func newLine(t *testing.T) *line {
 func (l *line) dialer(t *testing.T) *Dialer {
 	t.Helper()
 	devices := devicestore.Open(l.database.Pool, l.database.NewVault(t), slog.New(slog.DiscardHandler))
-	return &Dialer{devices: devices, client: shared.client, logger: shared.logger}
+	return &Dialer{devices: devices, ways: shared.ways, gates: l.gates, logger: shared.logger}
 }
 
 // open makes a connection as a process does that has just started.

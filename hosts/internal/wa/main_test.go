@@ -54,7 +54,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	code := m.Run()
-	shared.client.CloseIdleConnections()
+	shared.ways.media.CloseIdleConnections()
 	if err := whatsapp.Stop(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "stop simulator:", err)
 		return 1

@@ -281,9 +281,9 @@ func TestABlackHole(t *testing.T) {
 	listener, err := hole.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, listener.Close()) }()
-	transport, err := newTransport(Config{Endpoint: listener.Addr().String()})
+	ways, err := newWays(Config{Endpoint: listener.Addr().String()})
 	require.NoError(t, err)
-	c := newConn(&store.Device{}, &http.Client{Transport: transport}, actor.Handlers{}, slog.New(slog.DiscardHandler))
+	c := newConn(&store.Device{}, ways, nil, actor.Handlers{}, slog.New(slog.DiscardHandler))
 	life, hangUp := context.WithCancel(t.Context())
 	defer hangUp()
 	dialled := make(chan error, 1)
@@ -305,14 +305,14 @@ func TestUseLatestVersion(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(page)) }))
 	t.Cleanup(server.Close)
 	// The certificate is for example.com, so that this one connection is checked against that name.
-	transport, err := newTransport(Config{
+	ways, err := newWays(Config{
 		Endpoint: server.Listener.Addr().String(),
 		RootCA:   pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}),
 	})
 	require.NoError(t, err)
-	transport.TLSClientConfig.ServerName = "example.com"
-	t.Cleanup(transport.CloseIdleConnections)
-	d := &Dialer{client: &http.Client{Transport: transport}, logger: shared.logger}
+	ways.media.Transport.(*http.Transport).TLSClientConfig.ServerName = "example.com" //nolint:forcetypeassert // it is
+	t.Cleanup(ways.media.CloseIdleConnections)
+	d := &Dialer{ways: ways, logger: shared.logger}
 
 	version, err := d.UseLatestVersion(t.Context())
 	require.NoError(t, err)
@@ -336,9 +336,9 @@ func TestBadRootCA(t *testing.T) {
 // Without a root of their own, connections trust whom the system trusts, and never the simulator.
 func TestWhatsAppIsNotTakenOnTrust(t *testing.T) {
 	t.Parallel()
-	transport, err := newTransport(Config{Endpoint: whatsapp.Endpoint()})
+	ways, err := newWays(Config{Endpoint: whatsapp.Endpoint()})
 	require.NoError(t, err)
-	c := newConn(&store.Device{}, &http.Client{Transport: transport}, actor.Handlers{}, slog.New(slog.DiscardHandler))
+	c := newConn(&store.Device{}, ways, nil, actor.Handlers{}, slog.New(slog.DiscardHandler))
 	require.ErrorContains(t, c.Connect(t.Context()), "certificate")
 	c.Close()
 }

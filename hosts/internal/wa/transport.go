@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"time"
@@ -18,6 +19,8 @@ type Config struct {
 
 	// HealthInterval is the most that may pass between two pings of a connection; 0: whatsmeow's 30 s.
 	HealthInterval time.Duration
+	// Gates finds the gate of the sockets that are opened under a lease; nil: they need none.
+	Gates Gates
 }
 
 // The deadlines of a connect. They belong into the transport: the context that whatsmeow's Connect takes
@@ -33,7 +36,13 @@ const tlsSessions = 64
 
 var errBadRootCA = errors.New("root certificate is not PEM")
 
-func newTransport(cfg Config) (*http.Transport, error) {
+// ways are the two ways to WhatsApp that all connections of a host share.
+type ways struct {
+	sockets *http.Client
+	media   *http.Client
+}
+
+func newWays(cfg Config) (*ways, error) {
 	tlsConfig := &tls.Config{
 		MinVersion:         tls.VersionTLS12,
 		ClientSessionCache: tls.NewLRUClientSessionCache(tlsSessions),
@@ -44,16 +53,69 @@ func newTransport(cfg Config) (*http.Transport, error) {
 			return nil, errBadRootCA
 		}
 	}
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
-	return &http.Transport{
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			if cfg.Endpoint != "" {
-				addr = cfg.Endpoint
-			}
-			return dialer.DialContext(ctx, network, addr)
-		},
-		TLSClientConfig:       tlsConfig,
-		TLSHandshakeTimeout:   tlsTimeout,
-		ResponseHeaderTimeout: headerTimeout,
+	d := &dialer{endpoint: cfg.Endpoint, tls: tlsConfig, tcp: &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}}
+	return &ways{
+		sockets: &http.Client{Transport: &http.Transport{
+			DialTLSContext: d.dialSocket,
+			// A connection that was dialled for one company must never come to carry another one's frames, not even
+			// when the first has given up meanwhile.
+			DisableKeepAlives:     true,
+			ResponseHeaderTimeout: headerTimeout,
+		}},
+		media: &http.Client{Transport: &http.Transport{
+			DialContext:           d.dial,
+			TLSClientConfig:       tlsConfig,
+			TLSHandshakeTimeout:   tlsTimeout,
+			ResponseHeaderTimeout: headerTimeout,
+		}},
 	}, nil
+}
+
+// dialer reaches WhatsApp's servers, or what stands in for them.
+type dialer struct {
+	endpoint string
+	tls      *tls.Config
+	tcp      *net.Dialer
+}
+
+func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if d.endpoint != "" {
+		address = d.endpoint
+	}
+	return d.tcp.DialContext(ctx, network, address) //nolint:wrapcheck // the transport wraps it
+}
+
+// dialSocket opens the socket of a company: only while its host may, and every write after that too.
+func (d *dialer) dialSocket(ctx context.Context, network, address string) (net.Conn, error) {
+	l, _ := ctx.Value(linkKey{}).(*link)
+	if l != nil && l.gate != nil {
+		if err := l.gate.Pass(ctx.Done()); err != nil {
+			return nil, fmt.Errorf("dial WhatsApp: %w", err)
+		}
+	}
+	conn, err := d.dialTLS(ctx, network, address)
+	if err != nil || l == nil || l.gate == nil {
+		return conn, err
+	}
+	return newSocket(conn, l), nil
+}
+
+func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	name, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("dial WhatsApp: %w", err)
+	}
+	raw, err := d.dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	config := d.tls.Clone()
+	config.ServerName = name
+	conn := tls.Client(raw, config)
+	ctx, cancel := context.WithTimeout(ctx, tlsTimeout)
+	defer cancel()
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("secure connection to WhatsApp: %w", err), raw.Close())
+	}
+	return conn, nil
 }

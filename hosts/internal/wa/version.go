@@ -28,7 +28,7 @@ func (d *Dialer) UseLatestVersion(ctx context.Context) (string, error) {
 func (d *Dialer) FetchVersion(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
-	version, err := whatsmeow.GetLatestVersion(ctx, d.client)
+	version, err := whatsmeow.GetLatestVersion(ctx, d.ways.media)
 	if err != nil {
 		return "", fmt.Errorf("fetch WhatsApp's version: %w", err)
 	}

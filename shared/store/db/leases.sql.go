@@ -12,6 +12,25 @@ import (
 	"github.com/google/uuid"
 )
 
+const aimLease = `-- name: AimLease :execrows
+UPDATE shard_lease SET target = $1::text WHERE shard = $2 AND term = $3::uuid
+`
+
+type AimLeaseParams struct {
+	Target string
+	Shard  int
+	Term   uuid.UUID
+}
+
+// Says who is to have a shard next. It changes nothing until the shard is released.
+func (q *Queries) AimLease(ctx context.Context, db DBTX, arg AimLeaseParams) (int64, error) {
+	result, err := db.Exec(ctx, aimLease, arg.Target, arg.Shard, arg.Term)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const countLiveShards = `-- name: CountLiveShards :one
 SELECT count(*) FILTER (WHERE host_id IS NOT NULL AND expires_at > now()) AS live, count(*) AS total FROM shard_lease
 `
@@ -157,6 +176,45 @@ func (q *Queries) ListLeases(ctx context.Context, db DBTX) ([]ListLeasesRow, err
 	return items, nil
 }
 
+const listLiveHosts = `-- name: ListLiveHosts :many
+SELECT h.host_id, h.peer, h.draining,
+       (SELECT count(*) FROM shard_lease l WHERE coalesce(l.target, l.host_id) = h.host_id)::integer AS shards
+FROM hosts h WHERE h.heartbeat_at > now() - make_interval(secs => $1::float8) ORDER BY h.host_id
+`
+
+type ListLiveHostsRow struct {
+	HostID   string
+	Peer     string
+	Draining bool
+	Shards   int
+}
+
+// Those that gave a sign of life lately, with the shards that they hold or that are on their way to them.
+func (q *Queries) ListLiveHosts(ctx context.Context, db DBTX, ttl float64) ([]ListLiveHostsRow, error) {
+	rows, err := db.Query(ctx, listLiveHosts, ttl)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListLiveHostsRow
+	for rows.Next() {
+		var i ListLiveHostsRow
+		if err := rows.Scan(
+			&i.HostID,
+			&i.Peer,
+			&i.Draining,
+			&i.Shards,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const releaseAllLeases = `-- name: ReleaseAllLeases :execrows
 WITH gone AS (DELETE FROM hosts)
 UPDATE shard_lease SET host_id = NULL, term = NULL, expires_at = '-infinity', target = NULL WHERE host_id IS NOT NULL
@@ -171,37 +229,43 @@ func (q *Queries) ReleaseAllLeases(ctx context.Context, db DBTX) (int64, error) 
 	return result.RowsAffected(), nil
 }
 
-const releaseLeases = `-- name: ReleaseLeases :execrows
-UPDATE shard_lease l SET host_id = NULL, term = NULL, expires_at = '-infinity', target = NULL
-FROM (SELECT unnest($1::integer[]) AS shard, unnest($2::uuid[]) AS term) AS mine
-WHERE l.shard = mine.shard AND l.term = mine.term
+const releaseLeases = `-- name: ReleaseLeases :exec
+WITH freed AS (
+    UPDATE shard_lease l SET host_id = NULL, term = NULL,
+        expires_at = CASE WHEN target IS NULL THEN '-infinity' ELSE now() + make_interval(secs => $1::float8) END
+    FROM (SELECT unnest($2::integer[]) AS shard, unnest($3::uuid[]) AS term) AS mine
+    WHERE l.shard = mine.shard AND l.term = mine.term
+    RETURNING coalesce(l.target, '') AS next
+)
+SELECT pg_notify('wafleet_leases', next) FROM (SELECT DISTINCT next FROM freed) AS told
 `
 
 type ReleaseLeasesParams struct {
+	Keep   float64
 	Shards []int
 	Terms  []uuid.UUID
 }
 
-func (q *Queries) ReleaseLeases(ctx context.Context, db DBTX, arg ReleaseLeasesParams) (int64, error) {
-	result, err := db.Exec(ctx, releaseLeases, arg.Shards, arg.Terms)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+// Frees shards, and tells who may take them: all hosts, or the one that a shard is aimed at, which has it to itself for
+// so many seconds.
+func (q *Queries) ReleaseLeases(ctx context.Context, db DBTX, arg ReleaseLeasesParams) error {
+	_, err := db.Exec(ctx, releaseLeases, arg.Keep, arg.Shards, arg.Terms)
+	return err
 }
 
-const releaseLeasesOfHost = `-- name: ReleaseLeasesOfHost :execrows
-WITH gone AS (DELETE FROM hosts h WHERE h.host_id = $1)
-UPDATE shard_lease l SET host_id = NULL, term = NULL, expires_at = '-infinity', target = NULL WHERE l.host_id = $1
+const releaseLeasesOfHost = `-- name: ReleaseLeasesOfHost :exec
+WITH gone AS (DELETE FROM hosts h WHERE h.host_id = $1),
+freed AS (
+    UPDATE shard_lease l SET host_id = NULL, term = NULL, expires_at = '-infinity', target = NULL
+    WHERE l.host_id = $1 RETURNING l.shard
+)
+SELECT pg_notify('wafleet_leases', '') FROM (SELECT 1 FROM freed LIMIT 1) AS told
 `
 
 // Only for a host whose process is known to have ended.
-func (q *Queries) ReleaseLeasesOfHost(ctx context.Context, db DBTX, hostID *string) (int64, error) {
-	result, err := db.Exec(ctx, releaseLeasesOfHost, hostID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+func (q *Queries) ReleaseLeasesOfHost(ctx context.Context, db DBTX, hostID string) error {
+	_, err := db.Exec(ctx, releaseLeasesOfHost, hostID)
+	return err
 }
 
 const removeHost = `-- name: RemoveHost :exec
@@ -216,8 +280,8 @@ func (q *Queries) RemoveHost(ctx context.Context, db DBTX, hostID string) error 
 
 const renewLeases = `-- name: RenewLeases :many
 WITH beat AS (
-    INSERT INTO hosts (host_id, version, draining) VALUES ($4, $5, $6)
-    ON CONFLICT (host_id) DO UPDATE SET heartbeat_at = now(), draining = excluded.draining
+    INSERT INTO hosts (host_id, version, draining, peer) VALUES ($4, $5, $6, $7)
+    ON CONFLICT (host_id) DO UPDATE SET heartbeat_at = now(), draining = excluded.draining, peer = excluded.peer
 )
 UPDATE shard_lease l SET expires_at = now() + make_interval(secs => $1::float8)
 FROM (SELECT unnest($2::integer[]) AS shard, unnest($3::uuid[]) AS term) AS mine
@@ -232,6 +296,7 @@ type RenewLeasesParams struct {
 	HostID   string
 	Version  string
 	Draining bool
+	Peer     string
 }
 
 // The host's sign of life and all its shards in one statement. The term alone decides; what does not come back is lost.
@@ -243,6 +308,7 @@ func (q *Queries) RenewLeases(ctx context.Context, db DBTX, arg RenewLeasesParam
 		arg.HostID,
 		arg.Version,
 		arg.Draining,
+		arg.Peer,
 	)
 	if err != nil {
 		return nil, err
@@ -262,63 +328,120 @@ func (q *Queries) RenewLeases(ctx context.Context, db DBTX, arg RenewLeasesParam
 	return items, nil
 }
 
+const settleLease = `-- name: SettleLease :execrows
+WITH arrived AS (
+    UPDATE shard_lease SET target = NULL WHERE shard = $1 AND term = $2::uuid AND target IS NOT NULL RETURNING shard
+)
+SELECT pg_notify('wafleet_leases', '') FROM arrived
+`
+
+type SettleLeaseParams struct {
+	Shard int
+	Term  uuid.UUID
+}
+
+// Ends the move of a shard: its sessions are online with the new holder. Whoever hands over the next one is told.
+func (q *Queries) SettleLease(ctx context.Context, db DBTX, arg SettleLeaseParams) (int64, error) {
+	result, err := db.Exec(ctx, settleLease, arg.Shard, arg.Term)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const surveyLeases = `-- name: SurveyLeases :one
-SELECT count(*) AS shards,
-       coalesce(array_agg(shard ORDER BY shard) FILTER (WHERE host_id IS NULL), '{}')::integer[] AS free,
-       coalesce(array_agg(shard ORDER BY shard) FILTER (WHERE host_id IS NOT NULL AND expires_at < now()), '{}')::integer[] AS expired,
-       (SELECT count(*) FROM hosts h WHERE NOT h.draining AND h.heartbeat_at > now() - make_interval(secs => $1::float8)) AS hosts
+SELECT count(*)::integer AS shards,
+       count(*) FILTER (WHERE host_id IS NULL AND (target IS NULL OR target = $1::text OR expires_at < now()))::integer AS free,
+       count(*) FILTER (WHERE host_id IS NULL AND target = $1::text)::integer AS handed,
+       count(*) FILTER (WHERE host_id IS NOT NULL AND expires_at < now())::integer AS late,
+       count(*) FILTER (WHERE target IS NOT NULL AND host_id IS DISTINCT FROM $1::text AND expires_at > now())::integer AS moving
 FROM shard_lease
 `
 
 type SurveyLeasesRow struct {
-	Shards  int64
-	Free    []int
-	Expired []int
-	Hosts   int64
+	Shards int
+	Free   int
+	Handed int
+	Late   int
+	Moving int
 }
 
-// What a host has to know to take its share: all shards, those nobody holds, those whose holder is late, and how many
-// hosts there are to share them.
-func (q *Queries) SurveyLeases(ctx context.Context, db DBTX, ttl float64) (SurveyLeasesRow, error) {
-	row := db.QueryRow(ctx, surveyLeases, ttl)
+// What a host has to know to take its share: how many shards there are, how many of them it may take, and how many are on
+// their way to another host and have not arrived there.
+func (q *Queries) SurveyLeases(ctx context.Context, db DBTX, hostID string) (SurveyLeasesRow, error) {
+	row := db.QueryRow(ctx, surveyLeases, hostID)
 	var i SurveyLeasesRow
 	err := row.Scan(
 		&i.Shards,
 		&i.Free,
-		&i.Expired,
-		&i.Hosts,
+		&i.Handed,
+		&i.Late,
+		&i.Moving,
 	)
 	return i, err
 }
 
-const takeLease = `-- name: TakeLease :one
-UPDATE shard_lease SET host_id = $1::text, term = gen_random_uuid(), epoch = epoch + 1,
-    expires_at = now() + make_interval(secs => $2::float8), target = NULL
-WHERE shard = $3 AND (host_id IS NULL OR ($4::boolean AND expires_at < now()))
-RETURNING term::uuid AS term, epoch
+const takeLeases = `-- name: TakeLeases :many
+WITH wanted AS (
+    SELECT shard FROM shard_lease
+    WHERE (host_id IS NULL AND (target IS NULL OR target = $1::text OR expires_at < now()))
+       OR host_id = ANY($3::text[])
+       OR ($4::boolean AND host_id IS NOT NULL AND expires_at < now())
+    ORDER BY (host_id IS NULL AND target IS NOT DISTINCT FROM $1::text) DESC, random()
+    LIMIT $5 FOR UPDATE SKIP LOCKED
+)
+UPDATE shard_lease l SET host_id = $1::text, term = gen_random_uuid(), epoch = epoch + 1,
+    expires_at = now() + make_interval(secs => $2::float8),
+    target = CASE WHEN l.host_id IS NULL AND l.target = $1::text THEN l.target END
+FROM wanted w WHERE l.shard = w.shard
+RETURNING l.shard, l.term::uuid AS term, l.epoch, (l.target IS NOT NULL)::boolean AS handed
 `
 
-type TakeLeaseParams struct {
-	HostID  string
-	Ttl     float64
-	Shard   int
-	Expired bool
+type TakeLeasesParams struct {
+	HostID string
+	Ttl    float64
+	Dead   []string
+	Late   bool
+	Most   int32
 }
 
-type TakeLeaseRow struct {
-	Term  uuid.UUID
-	Epoch int64
+type TakeLeasesRow struct {
+	Shard  int
+	Term   uuid.UUID
+	Epoch  int64
+	Handed bool
 }
 
-// Take-over is one guarded update, which waits for the writes under the old term (see HoldFence). 0 rows: somebody holds it.
-func (q *Queries) TakeLease(ctx context.Context, db DBTX, arg TakeLeaseParams) (TakeLeaseRow, error) {
-	row := db.QueryRow(ctx, takeLease,
+// Take-over is one guarded update, of several shards at a time: those handed to this host, free ones, those of hosts that
+// died, and late ones if asked for. It waits for nobody: a row that another host is taking, or that a write under the old
+// term holds (see HoldFence), is left for the next time. FOR UPDATE, because the term is a key column.
+func (q *Queries) TakeLeases(ctx context.Context, db DBTX, arg TakeLeasesParams) ([]TakeLeasesRow, error) {
+	rows, err := db.Query(ctx, takeLeases,
 		arg.HostID,
 		arg.Ttl,
-		arg.Shard,
-		arg.Expired,
+		arg.Dead,
+		arg.Late,
+		arg.Most,
 	)
-	var i TakeLeaseRow
-	err := row.Scan(&i.Term, &i.Epoch)
-	return i, err
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []TakeLeasesRow
+	for rows.Next() {
+		var i TakeLeasesRow
+		if err := rows.Scan(
+			&i.Shard,
+			&i.Term,
+			&i.Epoch,
+			&i.Handed,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

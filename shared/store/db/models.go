@@ -217,6 +217,7 @@ type Host struct {
 	HeartbeatAt time.Time
 	Draining    bool
 	Version     string
+	Peer        string
 }
 
 type IdempotentAnswer struct {

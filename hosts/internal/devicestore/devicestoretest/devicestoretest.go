@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"wafleet/shared/store"
-	"wafleet/shared/store/db"
 	"wafleet/shared/store/pgtest"
 	"wafleet/shared/vault"
 )
@@ -47,11 +46,11 @@ func (d *Database) NewVault(tb testing.TB) *vault.Vault {
 // Take gives a shard to a new owner, whoever has it.
 func (d *Database) Take(tb testing.TB, shard int) store.Fence {
 	tb.Helper()
-	_, err := d.Pool.Exec(tb.Context(), "UPDATE shard_lease SET expires_at = '-infinity' WHERE shard = $1", shard)
+	fence := store.Fence{Shard: shard, HostID: "host"}
+	err := d.Pool.QueryRow(tb.Context(), `UPDATE shard_lease SET host_id = $2, term = gen_random_uuid(), epoch = epoch + 1,
+		expires_at = now() + interval '1 hour' WHERE shard = $1 RETURNING term`, shard, fence.HostID).Scan(&fence.Term)
 	require.NoError(tb, err)
-	row, err := db.New().TakeLease(tb.Context(), d.Pool, db.TakeLeaseParams{HostID: "host", Ttl: 3600, Shard: shard, Expired: true})
-	require.NoError(tb, err)
-	return store.Fence{Shard: shard, Term: row.Term, HostID: "host"}
+	return fence
 }
 
 // Company makes a company of the first shard.

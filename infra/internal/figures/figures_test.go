@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"wafleet/infra/bench/internal/figures"
+	"wafleet/infra/internal/figures"
 )
 
 func TestPercentile(t *testing.T) {

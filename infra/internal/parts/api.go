@@ -1,4 +1,4 @@
-package main
+package parts
 
 import (
 	"context"
@@ -28,7 +28,7 @@ const apiPoolSize = 20
 // apiStopTimeout bounds the end of the API.
 const apiStopTimeout = 10 * time.Second
 
-// apiSettings is the environment of `bench api`: that of a function, where to listen, and the admin key to make known.
+// apiSettings is the environment of the part "api": that of a function, where to listen, and the admin key to make known.
 type apiSettings struct {
 	config.Functions
 
@@ -47,8 +47,8 @@ type apiServer struct {
 	handler  http.Handler
 }
 
-// newAdminKey makes a key for [apiSettings].
-func newAdminKey() string { return functions.NewAdminKey() }
+// NewAdminKey makes a key for the API's settings.
+func NewAdminKey() string { return functions.NewAdminKey() }
 
 // serveAPI serves until the context ends.
 func serveAPI(ctx context.Context, environ []string, logger *slog.Logger) error {

@@ -2,6 +2,7 @@ package rig
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,13 +13,40 @@ import (
 )
 
 func (r *Rig) startPostgres(ctx context.Context) error {
-	server, err := devpg.Start(ctx, devpg.Options{DataDir: r.dir, Logger: r.options.Logger})
-	if err != nil {
+	if err := r.launchPostgres(ctx); err != nil {
 		return err
 	}
-	r.onStop(server.Stop)
-	r.databaseURL = server.URL()
-	r.processes["postgres"] = server.PID()
+	r.onStop(func(ctx context.Context) error { return r.postgres.Stop(ctx) })
+	r.databaseURL = r.postgres.URL()
+	return nil
+}
+
+func (r *Rig) launchPostgres(ctx context.Context) (err error) {
+	if r.postgres, err = devpg.Start(ctx, devpg.Options{DataDir: r.dir, Logger: r.options.Logger}); err != nil {
+		return err
+	}
+	r.processes["postgres"] = r.postgres.PID()
+	return nil
+}
+
+// RestartPostgres shuts the database down, and starts it again after a time, at the same address.
+func (r *Rig) RestartPostgres(ctx context.Context, away time.Duration) error {
+	if err := r.postgres.Stop(ctx); err != nil {
+		return err
+	}
+	timer := time.NewTimer(away)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return fmt.Errorf("restart Postgres: %w", context.Cause(ctx))
+	}
+	if err := r.launchPostgres(ctx); err != nil {
+		return err
+	}
+	if r.postgres.URL() != r.databaseURL {
+		return errors.New("restart Postgres: its port was taken meanwhile")
+	}
 	return nil
 }
 

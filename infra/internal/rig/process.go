@@ -51,6 +51,14 @@ func (r *Rig) start(name string, environ []string, program string, args ...strin
 	return &Process{name: name, log: path, process: process, Started: started}, nil
 }
 
+// Signal sends a signal to the process.
+func (p *Process) Signal(sig syscall.Signal) error {
+	return p.process.Signal(sig) //nolint:wrapcheck // says what it is
+}
+
+// Done is closed when the process has ended.
+func (p *Process) Done() <-chan struct{} { return p.process.Done() }
+
 // PID is the process id.
 func (p *Process) PID() int { return p.process.PID() }
 

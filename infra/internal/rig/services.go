@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -10,7 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 
-	"wafleet/infra/bench/internal/remote"
+	"wafleet/infra/internal/remote"
 )
 
 func (r *Rig) startRedis(ctx context.Context) error {
@@ -64,7 +65,7 @@ func (r *Rig) startSimulator(ctx context.Context) error {
 // shared is the environment of API and host.
 func (r *Rig) shared() []string {
 	return []string{
-		"WAFLEET_ENV=dev", "LOG_LEVEL=warn",
+		"WAFLEET_ENV=dev", "LOG_LEVEL=" + cmp.Or(r.options.Log, "warn"),
 		"DATABASE_URL=" + r.databaseURL, "REDIS_URL=" + r.redisURL, "MASTER_KEY=" + r.masterKey,
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"wafleet/infra/bench/internal/remote"
+	"wafleet/infra/internal/remote"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -92,8 +92,9 @@ func TestSimulator(t *testing.T) {
 		"POST /phones":             `{}`,
 		"POST /phones/79/scan":     `{}`,
 		"GET /phones/79/messages":  `[{"id":"A","receivedAt":1700000000123,"duplicate":true,"text":"x"}]`,
-		"GET /journal?after=7":     `[{"n":8,"direction":"out","tag":"receipt","id":"A"}]`,
-		"GET /phones/none/message": ``,
+		"GET /journal?after=7":     `[{"n":8,"t":5,"connection":3,"direction":"out","tag":"receipt","id":"A","error":"x"}]`,
+		"POST /phones/79/messages": `{"id":"B"}`,
+		"POST /faults":             `{}`,
 	})
 	simulator := remote.NewSimulator(url)
 	t.Cleanup(simulator.Close)
@@ -111,8 +112,13 @@ func TestSimulator(t *testing.T) {
 	require.Equal(t, time.UnixMilli(1700000000124), messages[0].Arrived(), "never too early")
 	rows, err := simulator.Journal(t.Context(), 7)
 	require.NoError(t, err)
-	require.Equal(t, []remote.Row{{N: 8, Direction: "out", Tag: "receipt", ID: "A"}}, rows)
+	require.Equal(t, []remote.Row{{N: 8, T: 5, Connection: 3, Error: "x", Direction: "out", Tag: "receipt", ID: "A"}}, rows)
 	require.Empty(t, (*calls)[0].authorization)
+	id, err := simulator.Write(t.Context(), "79", "78", "hi")
+	require.NoError(t, err)
+	require.Equal(t, "B", id)
+	require.NoError(t, simulator.DropAll(t.Context()))
+	require.Equal(t, map[string]any{"kind": "drop"}, (*calls)[len(*calls)-1].body)
 }
 
 func TestAnAnswerThatIsNoJSON(t *testing.T) {

@@ -12,7 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"wafleet/infra/bench/internal/remote"
+	"wafleet/infra/internal/remote"
+	"wafleet/infra/local/devpg"
 	"wafleet/shared/vault"
 )
 
@@ -24,6 +25,8 @@ type Options struct {
 	Self string
 	// AdminKey is an admin key that the API is to know.
 	AdminKey string
+	// Log is the level that hosts and API log at; warn if empty.
+	Log string
 	// Environ is the environment of this process.
 	Environ []string
 	Logger  *slog.Logger
@@ -45,8 +48,9 @@ type Rig struct {
 	pool        *pgxpool.Pool
 	api         *remote.API
 	simulator   *remote.Simulator
-	host        *Process
-	hostAddress string
+	postgres    *devpg.Server
+	hosts       []*Host // that run
+	host        *Host   // the only one, where one is enough
 }
 
 // New returns a rig that is not started yet.
@@ -70,7 +74,8 @@ func (r *Rig) Start(ctx context.Context) error {
 
 // Stop ends everything, last started first, and removes the folder. It may be called again.
 func (r *Rig) Stop(ctx context.Context) error {
-	errs := []error{r.StopHost(ctx)}
+	errs := []error{r.stopHosts(ctx)}
+	r.host = nil
 	for _, stop := range slices.Backward(r.stops) {
 		errs = append(errs, stop(ctx))
 	}

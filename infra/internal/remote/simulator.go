@@ -51,11 +51,26 @@ func (s *Simulator) Messages(ctx context.Context, number string) (messages []Mes
 	return messages, err
 }
 
-// Row is a stanza that crossed the simulator.
+// Write lets a phone write a text to a number, and returns the id of the message.
+func (s *Simulator) Write(ctx context.Context, from, to, text string) (id string, err error) {
+	var answer struct{ ID string }
+	err = s.call(ctx, http.MethodPost, "/phones/"+from+"/messages", map[string]string{"to": to, "text": text}, &answer)
+	return answer.ID, err
+}
+
+// DropAll resets every connection.
+func (s *Simulator) DropAll(ctx context.Context) error {
+	return s.call(ctx, http.MethodPost, "/faults", map[string]string{"kind": "drop"}, nil)
+}
+
+// Row is a stanza that crossed the simulator, or the beginning ("open") or end ("close") of a connection.
 type Row struct {
 	N                   uint64
+	T                   int64  // milliseconds since 1970
+	Connection          uint64 // tells connections apart
 	Direction, Tag, ID  string
 	Type, Class, Device string
+	Error               string // why a connection ended
 }
 
 // Journal returns the rows after the one with that number, at most a thousand.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"wafleet/infra/bench/internal/remote"
+	"wafleet/infra/internal/remote"
 )
 
 // Pair is a company and the phone that it writes to.

@@ -3,7 +3,7 @@ package figures
 import (
 	"time"
 
-	"wafleet/infra/bench/internal/machine"
+	"wafleet/infra/internal/machine"
 )
 
 // Result is everything that a benchmark found out. Figures with several runs are their medians.

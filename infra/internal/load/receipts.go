@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"wafleet/infra/bench/internal/remote"
+	"wafleet/infra/internal/remote"
 )
 
 // journalPause is how often the journal is read. It is far below the time that a message takes under full load, so

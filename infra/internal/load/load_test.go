@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"wafleet/infra/bench/internal/load"
-	"wafleet/infra/bench/internal/remote"
+	"wafleet/infra/internal/load"
+	"wafleet/infra/internal/remote"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -1,4 +1,4 @@
-package main
+package parts
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"wafleet/shared/config"
 )
 
-// redisSettings is the environment of `bench redis`.
+// redisSettings is the environment of the part "redis".
 type redisSettings struct {
 	Listen   string `env:"REDIS_LISTEN,notEmpty"`
 	Password string `env:"REDIS_PASSWORD,notEmpty,unset"`
