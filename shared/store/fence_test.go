@@ -116,7 +116,7 @@ var fencedStatements = map[string]func(ctx context.Context, f *fixture, fence st
 		return f.Queries().AimLease(ctx, f.pool, db.AimLeaseParams{Shard: fence.Shard, Term: fence.Term, Target: "host-b"})
 	},
 	"SettleLease": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
-		f.exec(f.t, `UPDATE shard_lease SET target = 'host-b' WHERE shard = $1`, fence.Shard)
+		f.exec(f.t, `UPDATE shard_lease SET target = 'host-b' WHERE shard = $1 AND term = $2`, fence.Shard, fence.Term)
 		return f.Queries().SettleLease(ctx, f.pool, db.SettleLeaseParams{Shard: fence.Shard, Term: fence.Term})
 	},
 	"HoldFence": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
