@@ -33,7 +33,7 @@ func (a *App) watch(ctx context.Context) error {
 	a.watcher = peer.NewWatcher(func(hostID string) { a.keeper.Bury(hostID) }, a.deps.Logger)
 	if a.cfg.PeerListen != "" {
 		a.server = peer.NewServer(a.cfg.HostID, a.cfg.PeerListen)
-		return a.server.Start(ctx) //nolint:wrapcheck // by Start
+		return a.server.Start(ctx)
 	}
 	return nil
 }
@@ -42,7 +42,7 @@ func (a *App) unwatch(ctx context.Context) error {
 	if a.server == nil {
 		return nil
 	}
-	return a.server.Stop(ctx) //nolint:wrapcheck // by Stop
+	return a.server.Stop(ctx)
 }
 
 // claim begins to take shards.
@@ -53,13 +53,13 @@ func (a *App) claim(ctx context.Context) error {
 	}
 	a.leases, err = lease.New(a.deps.Pool, lease.Config{HostID: a.cfg.HostID, Version: a.cfg.Version, Peer: address})
 	if err != nil {
-		return err //nolint:wrapcheck // by Start
+		return err
 	}
 	a.keeper, err = shard.New(a.leases, shard.Config{
 		HostID: a.cfg.HostID, Grace: coldGrace, Companies: a.fleet, Peers: a.watchPeers,
 	}, a.deps.Logger)
 	if err != nil {
-		return err //nolint:wrapcheck // by Start
+		return err
 	}
 	if err := errors.Join(a.watcher.Start(ctx), a.keeper.Start(ctx)); err != nil {
 		return err
@@ -152,7 +152,7 @@ func (a *App) handOver(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline.Add(-releaseMargin))
 	defer cancel()
-	return a.keeper.Drain(ctx) //nolint:wrapcheck // says what it is
+	return a.keeper.Drain(ctx)
 }
 
 func (a *App) onLease(ctx context.Context, event shard.Event) {

@@ -36,7 +36,7 @@ func (t *Table) Survey(ctx context.Context) (Survey, error) {
 		return Survey{}, fmt.Errorf("survey hosts: %w", err)
 	}
 	survey := Survey{
-		Shards: int(row.Shards), Free: int(row.Free), Handed: int(row.Handed), Late: int(row.Late), Moving: int(row.Moving),
+		Shards: row.Shards, Free: row.Free, Handed: row.Handed, Late: row.Late, Moving: row.Moving,
 		Hosts: make([]Host, len(hosts)),
 	}
 	for i, h := range hosts {
@@ -46,5 +46,5 @@ func (t *Table) Survey(ctx context.Context) (Survey, error) {
 }
 
 func hostOf(row db.ListLiveHostsRow) Host {
-	return Host{ID: row.HostID, Peer: row.Peer, Draining: row.Draining, Shards: int(row.Shards)}
+	return Host{ID: row.HostID, Peer: row.Peer, Draining: row.Draining, Shards: row.Shards}
 }

@@ -119,12 +119,10 @@ func (k *Keeper) shedOne(ctx context.Context, start time.Time, survey lease.Surv
 	if next == nil || next.Shards >= share {
 		return
 	}
-	for _, h := range k.movable() {
-		if k.aim(ctx, h, next) {
-			k.shed = start
-			k.logger.InfoContext(ctx, "shard is more than the host's share", "shard", h.lease.Shard, "to", next.ID)
-		}
-		return
+	movable := k.movable()
+	if len(movable) > 0 && k.aim(ctx, movable[0], next) {
+		k.shed = start
+		k.logger.InfoContext(ctx, "shard is more than the host's share", "shard", movable[0].lease.Shard, "to", next.ID)
 	}
 }
 

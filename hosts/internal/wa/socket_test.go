@@ -116,7 +116,7 @@ func TestWritesWaitWhileTheLeaseIsInDoubt(t *testing.T) {
 	opened := sockets(l.number)
 	open := v.shut()
 	sent := make(chan error, 1)
-	go func() { sent <- l.text(t, "3EB0AB02", anna, "in doubt") }()
+	go func() { sent <- l.text(t, "3EB0AB02", anna, "in doubt") }() //nolint:testifylint // what it asserts is about the text, which is well
 	v.awaitWaiting(t)
 	_, err := whatsapp.SendText(t.Context(), anna, l.number, "and you?")
 	require.NoError(t, err)
@@ -136,7 +136,7 @@ func TestADeniedLeaseClosesTheSocket(t *testing.T) {
 	require.NoError(t, l.text(t, "3EB0AC01", anna, "before"))
 	v.shut()
 	sent := make(chan error, 1)
-	go func() { sent <- l.text(t, "3EB0AC02", anna, "never") }()
+	go func() { sent <- l.text(t, "3EB0AC02", anna, "never") }() //nolint:testifylint // what it asserts is about the text, which is well
 	v.awaitWaiting(t)
 	v.deny()
 	require.Error(t, <-sent)
@@ -180,7 +180,7 @@ func TestCloseInDoubt(t *testing.T) {
 	l, v := gated(t)
 	defer v.shut()()
 	sent := make(chan error, 1)
-	go func() { sent <- l.text(t, "3EB0AD01", newNumber(), "never") }()
+	go func() { sent <- l.text(t, "3EB0AD01", newNumber(), "never") }() //nolint:testifylint // what it asserts is about the text, which is well
 	v.awaitWaiting(t)
 	start := time.Now()
 	l.Close()

@@ -53,7 +53,7 @@ func (r *Rig) start(name string, environ []string, program string, args ...strin
 
 // Signal sends a signal to the process.
 func (p *Process) Signal(sig syscall.Signal) error {
-	return p.process.Signal(sig) //nolint:wrapcheck // says what it is
+	return p.process.Signal(sig)
 }
 
 // Done is closed when the process has ended.
