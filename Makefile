@@ -42,7 +42,7 @@ build: needs-go ## Build wafleet, connhost and wasim into bin/
 
 .PHONY: test
 test: needs-go ## Every test that this machine can run; REQUIRE_ALL=1 fails where one cannot. Also: PKG= TESTFLAGS= TEST_P=
-	@GORACE="suppressions=$(CURDIR)/.race-suppressions" go run ./infra/testenv -postgres -redis -sqs $(NPM_TESTS:%=-npm %) -- \
+	@GORACE="suppressions=$(CURDIR)/.race-suppressions" go run ./infra/testenv -postgres -redis -sqs -dynamodb $(NPM_TESTS:%=-npm %) -- \
 		go run ./infra/testreport go test -race -shuffle=on -timeout 20m -p $(TEST_P) $(TESTFLAGS) $(PKG)
 
 .PHONY: test/short

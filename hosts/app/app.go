@@ -20,6 +20,7 @@ import (
 	"wafleet/hosts/internal/shard"
 	"wafleet/hosts/internal/wa"
 	"wafleet/shared/config"
+	"wafleet/shared/health"
 	"wafleet/shared/lease"
 	"wafleet/shared/pace"
 	"wafleet/shared/queue"
@@ -47,6 +48,8 @@ type Deps struct {
 	Vault    *vault.Vault
 	Registry prometheus.Registerer
 	Logger   *slog.Logger
+	// Boards also get the host's health reports, beside Redis; by the name that they have in the log.
+	Boards map[string]health.Board
 }
 
 // Config is how the host behaves.
@@ -76,6 +79,7 @@ type App struct {
 	leases  *lease.Table
 	keeper  *shard.Keeper
 	nudges  *rpc.Listener
+	reports *reports
 	janitor *janitor
 	stops   []stop // what Start started, in order
 
@@ -118,6 +122,7 @@ func New(ctx context.Context, deps Deps, cfg Config) (*App, error) {
 	a.nudges = rpc.NewListener(deps.Redis, deps.Logger, func(companyID string) {
 		a.fleet.Reconcile(context.WithoutCancel(ctx), companyID)
 	})
+	a.reports = newReports(deps, cfg)
 	return a, nil
 }
 
@@ -142,6 +147,7 @@ func (a *App) Start(ctx context.Context) error {
 		{"nudges", a.nudges.Start, a.nudges.Stop},
 		{"watch over other hosts", a.watch, a.unwatch},
 		{"leases", a.claim, a.unclaim},
+		{"health reports", a.reports.Start, a.reports.Stop},
 		{"routing", a.route, a.unroute},
 	} {
 		if err := part.start(ctx); err != nil {

@@ -78,7 +78,7 @@ func (j *janitor) run(ctx context.Context, operators bool) {
 // gcPercent is the GOGC for a heap of which so much is alive.
 func gcPercent(live uint64) int {
 	percent := uint64(leastGarbage) * 100 / max(live, 1)
-	return int(min(max(percent, leastPercent), mostPercent)) //nolint:gosec // bounded
+	return int(min(max(percent, leastPercent), mostPercent))
 }
 
 // liveBytes is what the latest collection found alive.

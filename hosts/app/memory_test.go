@@ -12,27 +12,26 @@ import (
 
 func TestMemoryIsGivenBackAfterEveryBurst(t *testing.T) { //nolint:paralleltest // it sets the collector of the process
 	synctest.Test(t, func(t *testing.T) {
-		var logins atomic.Int64
-		released := 0
+		var logins, released atomic.Int64
 		j := newJanitor(logins.Load)
-		j.release = func() { released++ }
+		j.release = func() { released.Add(1) }
 		defer debug.SetGCPercent(debug.SetGCPercent(goDefault))
 		require.NoError(t, j.Stop(t.Context()), "before Start")
 		require.NoError(t, j.Start(t.Context()))
-		wait := func(d time.Duration) int {
+		wait := func(d time.Duration) int64 {
 			<-time.After(d) // by the clock of the bubble
 			synctest.Wait()
-			return released
+			return released.Load()
 		}
 		require.Zero(t, wait(time.Hour), "nothing has happened")
 		for range 10 { // a burst
 			logins.Add(100)
 			require.Zero(t, wait(calm))
 		}
-		require.Equal(t, 1, wait(calm))
-		require.Equal(t, 1, wait(time.Hour), "once for a burst")
+		require.EqualValues(t, 1, wait(calm))
+		require.EqualValues(t, 1, wait(time.Hour), "once for a burst")
 		logins.Add(1)
-		require.Equal(t, 2, wait(3*calm))
+		require.EqualValues(t, 2, wait(3*calm))
 		require.NoError(t, j.Stop(t.Context()))
 		require.NoError(t, j.Stop(t.Context()), "twice")
 	})

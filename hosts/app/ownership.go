@@ -135,6 +135,7 @@ func (a *App) route(ctx context.Context) error {
 
 // unroute hands the shards over to other hosts, and closes what is left, so that its leases can be released after it.
 func (a *App) unroute(ctx context.Context) error {
+	a.reports.drain()
 	if err := a.handOver(ctx); err != nil {
 		a.deps.Logger.WarnContext(ctx, "some shards are released to whoever takes them", "error", err)
 	}

@@ -114,6 +114,8 @@ func (in *Installation) awaitReady() devenv.File {
 	started := time.Now()
 	in.await(readyWithin, "ready", running(in.healthy))
 	in.t.Logf("ready %v after the start", time.Since(started).Round(time.Millisecond))
+	// It asks itself whether it is, and a signal before it knows would interrupt a start.
+	in.await(readyWithin, "greeting", running(func() bool { return strings.Contains(in.output.String(), "wafleet is ready") }))
 	file, err := devenv.Read(filepath.Join(in.data, "dev.env"))
 	require.NoError(in.t, err)
 	return file

@@ -54,11 +54,11 @@ func TestUsage(t *testing.T) {
 
 func TestGivenServersAreUsed(t *testing.T) {
 	t.Parallel()
-	given := []string{"TEST_DATABASE_URL=postgres://given", "TEST_REDIS_URL=redis://given", "TEST_SQS_URL=http://given"}
-	code, stdout, stderr := result(t, testenv(t, given, "-postgres", "-redis", "-sqs", "--",
-		"sh", "-c", "echo $TEST_DATABASE_URL $TEST_REDIS_URL $TEST_SQS_URL"))
+	given := []string{"TEST_DATABASE_URL=postgres://given", "TEST_REDIS_URL=redis://given", "TEST_SQS_URL=http://given", "TEST_DYNAMODB_URL=http://dynamo"}
+	code, stdout, stderr := result(t, testenv(t, given, "-postgres", "-redis", "-sqs", "-dynamodb", "--",
+		"sh", "-c", "echo $TEST_DATABASE_URL $TEST_REDIS_URL $TEST_SQS_URL $TEST_DYNAMODB_URL"))
 	require.Zero(t, code)
-	require.Equal(t, "postgres://given redis://given http://given\n", stdout)
+	require.Equal(t, "postgres://given redis://given http://given http://dynamo\n", stdout)
 	require.Empty(t, stderr)
 }
 

@@ -18,6 +18,66 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for DiagnosisCheckName.
+const (
+	DiagnosisCheckNameErrors      DiagnosisCheckName = "errors"
+	DiagnosisCheckNameLastMessage DiagnosisCheckName = "last_message"
+	DiagnosisCheckNameLimits      DiagnosisCheckName = "limits"
+	DiagnosisCheckNameOwner       DiagnosisCheckName = "owner"
+	DiagnosisCheckNamePhone       DiagnosisCheckName = "phone"
+	DiagnosisCheckNameQueue       DiagnosisCheckName = "queue"
+	DiagnosisCheckNameRecipient   DiagnosisCheckName = "recipient"
+	DiagnosisCheckNameSession     DiagnosisCheckName = "session"
+)
+
+// Valid indicates whether the value is a known member of the DiagnosisCheckName enum.
+func (e DiagnosisCheckName) Valid() bool {
+	switch e {
+	case DiagnosisCheckNameErrors:
+		return true
+	case DiagnosisCheckNameLastMessage:
+		return true
+	case DiagnosisCheckNameLimits:
+		return true
+	case DiagnosisCheckNameOwner:
+		return true
+	case DiagnosisCheckNamePhone:
+		return true
+	case DiagnosisCheckNameQueue:
+		return true
+	case DiagnosisCheckNameRecipient:
+		return true
+	case DiagnosisCheckNameSession:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DiagnosisCheckVerdict.
+const (
+	DiagnosisCheckVerdictFailed  DiagnosisCheckVerdict = "failed"
+	DiagnosisCheckVerdictOk      DiagnosisCheckVerdict = "ok"
+	DiagnosisCheckVerdictUnknown DiagnosisCheckVerdict = "unknown"
+	DiagnosisCheckVerdictWarning DiagnosisCheckVerdict = "warning"
+)
+
+// Valid indicates whether the value is a known member of the DiagnosisCheckVerdict enum.
+func (e DiagnosisCheckVerdict) Valid() bool {
+	switch e {
+	case DiagnosisCheckVerdictFailed:
+		return true
+	case DiagnosisCheckVerdictOk:
+		return true
+	case DiagnosisCheckVerdictUnknown:
+		return true
+	case DiagnosisCheckVerdictWarning:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ErrorCode.
 const (
 	BODYTOOLARGE         ErrorCode = "BODY_TOO_LARGE"
@@ -464,6 +524,55 @@ type CreatedWebhook struct {
 	URL    string `json:"url"`
 }
 
+// DiagnoseRequest defines model for DiagnoseRequest.
+type DiagnoseRequest struct {
+	// CompanyID A company, by the id that its owner gave it.
+	CompanyID *CompanyID `json:"companyId,omitempty"`
+
+	// Phone The number that messages should go to.
+	Phone Phone `json:"phone"`
+}
+
+// DiagnoseResponse defines model for DiagnoseResponse.
+type DiagnoseResponse struct {
+	Data    Diagnosis `json:"data"`
+	Success bool      `json:"success"`
+}
+
+// Diagnosis defines model for Diagnosis.
+type Diagnosis struct {
+	Checks []DiagnosisCheck `json:"checks"`
+
+	// CompanyID A company, by the id that its owner gave it.
+	CompanyID CompanyID `json:"companyId"`
+
+	// Healthy Whether no check failed.
+	Healthy bool `json:"healthy"`
+
+	// Phone The number in digits; as it was given where that is no number.
+	Phone string `json:"phone"`
+
+	// Summary What matters most of it.
+	Summary string `json:"summary"`
+}
+
+// DiagnosisCheck defines model for DiagnosisCheck.
+type DiagnosisCheck struct {
+	// Details What programs may want to know of it.
+	Details map[string]interface{} `json:"details,omitempty"`
+	Name    DiagnosisCheckName     `json:"name"`
+
+	// Text For people. Its wording may change.
+	Text    string                `json:"text"`
+	Verdict DiagnosisCheckVerdict `json:"verdict"`
+}
+
+// DiagnosisCheckName defines model for DiagnosisCheck.Name.
+type DiagnosisCheckName string
+
+// DiagnosisCheckVerdict defines model for DiagnosisCheck.Verdict.
+type DiagnosisCheckVerdict string
+
 // Error Five keys, always all there. `isRetryable` says whether the same call may succeed later, `retryAfter` after how many
 // seconds.
 type Error struct {
@@ -527,6 +636,9 @@ type Health struct {
 	// Degraded What does not work, in short words such as `database`, `queue`, `redis`, `no_hosts`, `shards_unowned`.
 	Degraded []string `json:"degraded"`
 
+	// HostReports What living hosts say of themselves. Only with an admin key.
+	HostReports []HostReport `json:"hostReports,omitempty"`
+
 	// Hosts Connection hosts that are alive.
 	Hosts int64 `json:"hosts"`
 
@@ -575,6 +687,31 @@ type HealthResponse struct {
 
 	// Success Whether sends can be accepted.
 	Success bool `json:"success"`
+}
+
+// HostReport defines model for HostReport.
+type HostReport struct {
+	// Draining Whether the host hands its companies over and takes no new ones.
+	Draining bool   `json:"draining"`
+	HostID   string `json:"hostId"`
+
+	// Load CPU that the process used since the report before, in processors.
+	Load float64 `json:"load"`
+
+	// MemoryBytes What the process holds of the machine's memory.
+	MemoryBytes int64     `json:"memoryBytes"`
+	ReportedAt  time.Time `json:"reportedAt"`
+
+	// Sessions How many sessions it looks after, by state.
+	Sessions map[string]int `json:"sessions"`
+	Shards   int            `json:"shards"`
+
+	// Sockets Connections to WhatsApp.
+	Sockets int `json:"sockets"`
+
+	// Uptime Seconds since the host started.
+	Uptime  int64  `json:"uptime"`
+	Version string `json:"version"`
 }
 
 // InitializeRequest defines model for InitializeRequest.
@@ -784,6 +921,9 @@ type Session struct {
 	// ConnectedAt Null while not connected.
 	ConnectedAt *time.Time `json:"connectedAt"`
 
+	// Explanation The reason in words for people; empty where there is none. Its wording may change.
+	Explanation string `json:"explanation"`
+
 	// Reason Why the session is in this state; empty where that needs no reason.
 	Reason string       `json:"reason"`
 	State  SessionState `json:"state"`
@@ -883,6 +1023,17 @@ type TraceStep struct {
 	Host   *string       `json:"host,omitempty"`
 	Reason *string       `json:"reason,omitempty"`
 	Status MessageStatus `json:"status"`
+}
+
+// UpdateCompanyRequest defines model for UpdateCompanyRequest.
+type UpdateCompanyRequest struct {
+	// Config Settings of the company, kept as they are.
+	Config CompanyConfig `json:"config,omitempty"`
+
+	// Phone A phone number in international form: 10 to 15 digits once `+`, spaces, `-`, `(`, `)` and `.` are stripped.
+	Phone     *Phone     `json:"phone,omitempty"`
+	RateLimit *RateLimit `json:"rateLimit,omitempty"`
+	Title     *string    `json:"title,omitempty"`
 }
 
 // CompanyQuery A company, by the id that its owner gave it.
@@ -985,6 +1136,12 @@ type MessageStatusJSONBody struct {
 // CreateCompanyJSONRequestBody defines body for CreateCompany for application/json ContentType.
 type CreateCompanyJSONRequestBody = CreateCompanyRequest
 
+// UpdateCompanyJSONRequestBody defines body for UpdateCompany for application/json ContentType.
+type UpdateCompanyJSONRequestBody = UpdateCompanyRequest
+
+// DiagnoseJSONRequestBody defines body for Diagnose for application/json ContentType.
+type DiagnoseJSONRequestBody = DiagnoseRequest
+
 // CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
 type CreateKeyJSONRequestBody = CreateKeyRequest
 
@@ -1011,6 +1168,15 @@ type ServerInterface interface {
 	// CreateCompany Create a company
 	// (POST /companies)
 	CreateCompany(w http.ResponseWriter, r *http.Request, params CreateCompanyParams)
+	// GetCompany A company
+	// (GET /companies/{companyId})
+	GetCompany(w http.ResponseWriter, r *http.Request, companyID CompanyID)
+	// UpdateCompany Change a company
+	// (PATCH /companies/{companyId})
+	UpdateCompany(w http.ResponseWriter, r *http.Request, companyID CompanyID)
+	// Diagnose Why messages do not arrive
+	// (POST /diagnose)
+	Diagnose(w http.ResponseWriter, r *http.Request)
 	// ListEvents What happened, in order
 	// (GET /events)
 	ListEvents(w http.ResponseWriter, r *http.Request, params ListEventsParams)
@@ -1029,12 +1195,18 @@ type ServerInterface interface {
 	// ListSessions All sessions
 	// (GET /sessions)
 	ListSessions(w http.ResponseWriter, r *http.Request, params ListSessionsParams)
+	// DeleteSession Delete a session
+	// (DELETE /sessions/{companyId})
+	DeleteSession(w http.ResponseWriter, r *http.Request, companyID CompanyID)
 	// DisconnectSession Disconnect a company
 	// (POST /sessions/{companyId}/disconnect)
 	DisconnectSession(w http.ResponseWriter, r *http.Request, companyID CompanyID)
 	// InitializeSession Connect a company
 	// (POST /sessions/{companyId}/initialize)
 	InitializeSession(w http.ResponseWriter, r *http.Request, companyID CompanyID)
+	// LogoutSession Unlink a company
+	// (POST /sessions/{companyId}/logout)
+	LogoutSession(w http.ResponseWriter, r *http.Request, companyID CompanyID)
 	// GetSessionMetrics What a session has done
 	// (GET /sessions/{companyId}/metrics)
 	GetSessionMetrics(w http.ResponseWriter, r *http.Request, companyID CompanyID)
@@ -1044,6 +1216,9 @@ type ServerInterface interface {
 	// GetSessionQR The QR code to scan
 	// (GET /sessions/{companyId}/qr)
 	GetSessionQR(w http.ResponseWriter, r *http.Request, companyID CompanyID)
+	// RestartSession Connect a company anew
+	// (POST /sessions/{companyId}/restart)
+	RestartSession(w http.ResponseWriter, r *http.Request, companyID CompanyID)
 	// GetSessionStatus The state of a session
 	// (GET /sessions/{companyId}/status)
 	GetSessionStatus(w http.ResponseWriter, r *http.Request, companyID CompanyID)
@@ -1093,6 +1268,72 @@ func (siw *ServerInterfaceWrapper) CreateCompany(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.CreateCompany(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetCompany operation middleware
+func (siw *ServerInterfaceWrapper) GetCompany(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "companyId" -------------
+	var companyID CompanyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "companyId", r.PathValue("companyId"), &companyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "companyId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetCompany(w, r, companyID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdateCompany operation middleware
+func (siw *ServerInterfaceWrapper) UpdateCompany(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "companyId" -------------
+	var companyID CompanyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "companyId", r.PathValue("companyId"), &companyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "companyId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateCompany(w, r, companyID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// Diagnose operation middleware
+func (siw *ServerInterfaceWrapper) Diagnose(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.Diagnose(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1358,6 +1599,32 @@ func (siw *ServerInterfaceWrapper) ListSessions(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
+// DeleteSession operation middleware
+func (siw *ServerInterfaceWrapper) DeleteSession(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "companyId" -------------
+	var companyID CompanyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "companyId", r.PathValue("companyId"), &companyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "companyId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteSession(w, r, companyID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // DisconnectSession operation middleware
 func (siw *ServerInterfaceWrapper) DisconnectSession(w http.ResponseWriter, r *http.Request) {
 
@@ -1401,6 +1668,32 @@ func (siw *ServerInterfaceWrapper) InitializeSession(w http.ResponseWriter, r *h
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.InitializeSession(w, r, companyID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// LogoutSession operation middleware
+func (siw *ServerInterfaceWrapper) LogoutSession(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "companyId" -------------
+	var companyID CompanyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "companyId", r.PathValue("companyId"), &companyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "companyId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.LogoutSession(w, r, companyID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1479,6 +1772,32 @@ func (siw *ServerInterfaceWrapper) GetSessionQR(w http.ResponseWriter, r *http.R
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetSessionQR(w, r, companyID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RestartSession operation middleware
+func (siw *ServerInterfaceWrapper) RestartSession(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "companyId" -------------
+	var companyID CompanyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "companyId", r.PathValue("companyId"), &companyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "companyId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RestartSession(w, r, companyID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1680,6 +1999,9 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/sessions", wrapper.ListSessions)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/sessions/{companyId}/initialize", wrapper.InitializeSession)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/sessions/{companyId}/disconnect", wrapper.DisconnectSession)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/sessions/{companyId}/restart", wrapper.RestartSession)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/sessions/{companyId}/logout", wrapper.LogoutSession)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/sessions/{companyId}", wrapper.DeleteSession)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/sessions/{companyId}/status", wrapper.GetSessionStatus)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/sessions/{companyId}/qr", wrapper.GetSessionQR)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/sessions/{companyId}/pairing-code", wrapper.RequestPairingCode)
@@ -1687,8 +2009,11 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/webhooks", wrapper.CreateWebhook)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/events", wrapper.ListEvents)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/companies", wrapper.CreateCompany)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/companies/{companyId}", wrapper.GetCompany)
+	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/companies/{companyId}", wrapper.UpdateCompany)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/keys", wrapper.CreateKey)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/health", wrapper.GetHealth)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/diagnose", wrapper.Diagnose)
 
 	return m
 }
@@ -1803,6 +2128,163 @@ type CreateCompanydefaultJSONResponse struct {
 }
 
 func (response CreateCompanydefaultJSONResponse) VisitCreateCompanyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCompanyRequestObject struct {
+	CompanyID CompanyID `json:"companyId"`
+}
+
+type GetCompanyResponseObject interface {
+	VisitGetCompanyResponse(w http.ResponseWriter) error
+}
+
+type GetCompany200JSONResponse CompanyResponse
+
+func (response GetCompany200JSONResponse) VisitGetCompanyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCompanydefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response GetCompanydefaultJSONResponse) VisitGetCompanyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateCompanyRequestObject struct {
+	CompanyID CompanyID `json:"companyId"`
+	Body      *UpdateCompanyJSONRequestBody
+}
+
+type UpdateCompanyResponseObject interface {
+	VisitUpdateCompanyResponse(w http.ResponseWriter) error
+}
+
+type UpdateCompany200JSONResponse CompanyResponse
+
+func (response UpdateCompany200JSONResponse) VisitUpdateCompanyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateCompanydefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response UpdateCompanydefaultJSONResponse) VisitUpdateCompanyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DiagnoseRequestObject struct {
+	Body *DiagnoseJSONRequestBody
+}
+
+type DiagnoseResponseObject interface {
+	VisitDiagnoseResponse(w http.ResponseWriter) error
+}
+
+type Diagnose200JSONResponse DiagnoseResponse
+
+func (response Diagnose200JSONResponse) VisitDiagnoseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DiagnosedefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response DiagnosedefaultJSONResponse) VisitDiagnoseResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2174,6 +2656,58 @@ func (response ListSessionsdefaultJSONResponse) VisitListSessionsResponse(w http
 	return err
 }
 
+type DeleteSessionRequestObject struct {
+	CompanyID CompanyID `json:"companyId"`
+}
+
+type DeleteSessionResponseObject interface {
+	VisitDeleteSessionResponse(w http.ResponseWriter) error
+}
+
+type DeleteSession200JSONResponse SessionResponse
+
+func (response DeleteSession200JSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSessiondefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response DeleteSessiondefaultJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DisconnectSessionRequestObject struct {
 	CompanyID CompanyID `json:"companyId"`
 }
@@ -2256,6 +2790,58 @@ type InitializeSessiondefaultJSONResponse struct {
 }
 
 func (response InitializeSessiondefaultJSONResponse) VisitInitializeSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LogoutSessionRequestObject struct {
+	CompanyID CompanyID `json:"companyId"`
+}
+
+type LogoutSessionResponseObject interface {
+	VisitLogoutSessionResponse(w http.ResponseWriter) error
+}
+
+type LogoutSession200JSONResponse SessionResponse
+
+func (response LogoutSession200JSONResponse) VisitLogoutSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LogoutSessiondefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response LogoutSessiondefaultJSONResponse) VisitLogoutSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2476,6 +3062,58 @@ func (response GetSessionQRdefaultJSONResponse) VisitGetSessionQRResponse(w http
 	return err
 }
 
+type RestartSessionRequestObject struct {
+	CompanyID CompanyID `json:"companyId"`
+}
+
+type RestartSessionResponseObject interface {
+	VisitRestartSessionResponse(w http.ResponseWriter) error
+}
+
+type RestartSession200JSONResponse SessionResponse
+
+func (response RestartSession200JSONResponse) VisitRestartSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RestartSessiondefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response RestartSessiondefaultJSONResponse) VisitRestartSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSessionStatusRequestObject struct {
 	CompanyID CompanyID `json:"companyId"`
 }
@@ -2596,6 +3234,15 @@ type StrictServerInterface interface {
 	// CreateCompany Create a company
 	// (POST /companies)
 	CreateCompany(ctx context.Context, request CreateCompanyRequestObject) (CreateCompanyResponseObject, error)
+	// GetCompany A company
+	// (GET /companies/{companyId})
+	GetCompany(ctx context.Context, request GetCompanyRequestObject) (GetCompanyResponseObject, error)
+	// UpdateCompany Change a company
+	// (PATCH /companies/{companyId})
+	UpdateCompany(ctx context.Context, request UpdateCompanyRequestObject) (UpdateCompanyResponseObject, error)
+	// Diagnose Why messages do not arrive
+	// (POST /diagnose)
+	Diagnose(ctx context.Context, request DiagnoseRequestObject) (DiagnoseResponseObject, error)
 	// ListEvents What happened, in order
 	// (GET /events)
 	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
@@ -2614,12 +3261,18 @@ type StrictServerInterface interface {
 	// ListSessions All sessions
 	// (GET /sessions)
 	ListSessions(ctx context.Context, request ListSessionsRequestObject) (ListSessionsResponseObject, error)
+	// DeleteSession Delete a session
+	// (DELETE /sessions/{companyId})
+	DeleteSession(ctx context.Context, request DeleteSessionRequestObject) (DeleteSessionResponseObject, error)
 	// DisconnectSession Disconnect a company
 	// (POST /sessions/{companyId}/disconnect)
 	DisconnectSession(ctx context.Context, request DisconnectSessionRequestObject) (DisconnectSessionResponseObject, error)
 	// InitializeSession Connect a company
 	// (POST /sessions/{companyId}/initialize)
 	InitializeSession(ctx context.Context, request InitializeSessionRequestObject) (InitializeSessionResponseObject, error)
+	// LogoutSession Unlink a company
+	// (POST /sessions/{companyId}/logout)
+	LogoutSession(ctx context.Context, request LogoutSessionRequestObject) (LogoutSessionResponseObject, error)
 	// GetSessionMetrics What a session has done
 	// (GET /sessions/{companyId}/metrics)
 	GetSessionMetrics(ctx context.Context, request GetSessionMetricsRequestObject) (GetSessionMetricsResponseObject, error)
@@ -2629,6 +3282,9 @@ type StrictServerInterface interface {
 	// GetSessionQR The QR code to scan
 	// (GET /sessions/{companyId}/qr)
 	GetSessionQR(ctx context.Context, request GetSessionQRRequestObject) (GetSessionQRResponseObject, error)
+	// RestartSession Connect a company anew
+	// (POST /sessions/{companyId}/restart)
+	RestartSession(ctx context.Context, request RestartSessionRequestObject) (RestartSessionResponseObject, error)
 	// GetSessionStatus The state of a session
 	// (GET /sessions/{companyId}/status)
 	GetSessionStatus(ctx context.Context, request GetSessionStatusRequestObject) (GetSessionStatusResponseObject, error)
@@ -2702,6 +3358,96 @@ func (sh *strictHandler) CreateCompany(w http.ResponseWriter, r *http.Request, p
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(CreateCompanyResponseObject); ok {
 		if err := validResponse.VisitCreateCompanyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetCompany operation middleware
+func (sh *strictHandler) GetCompany(w http.ResponseWriter, r *http.Request, companyID CompanyID) {
+	var request GetCompanyRequestObject
+
+	request.CompanyID = companyID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCompany(ctx, request.(GetCompanyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCompany")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetCompanyResponseObject); ok {
+		if err := validResponse.VisitGetCompanyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateCompany operation middleware
+func (sh *strictHandler) UpdateCompany(w http.ResponseWriter, r *http.Request, companyID CompanyID) {
+	var request UpdateCompanyRequestObject
+
+	request.CompanyID = companyID
+
+	var body UpdateCompanyJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateCompany(ctx, request.(UpdateCompanyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateCompany")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UpdateCompanyResponseObject); ok {
+		if err := validResponse.VisitUpdateCompanyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// Diagnose operation middleware
+func (sh *strictHandler) Diagnose(w http.ResponseWriter, r *http.Request) {
+	var request DiagnoseRequestObject
+
+	var body DiagnoseJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.Diagnose(ctx, request.(DiagnoseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Diagnose")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DiagnoseResponseObject); ok {
+		if err := validResponse.VisitDiagnoseResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -2878,6 +3624,32 @@ func (sh *strictHandler) ListSessions(w http.ResponseWriter, r *http.Request, pa
 	}
 }
 
+// DeleteSession operation middleware
+func (sh *strictHandler) DeleteSession(w http.ResponseWriter, r *http.Request, companyID CompanyID) {
+	var request DeleteSessionRequestObject
+
+	request.CompanyID = companyID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteSession(ctx, request.(DeleteSessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteSession")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteSessionResponseObject); ok {
+		if err := validResponse.VisitDeleteSessionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // DisconnectSession operation middleware
 func (sh *strictHandler) DisconnectSession(w http.ResponseWriter, r *http.Request, companyID CompanyID) {
 	var request DisconnectSessionRequestObject
@@ -2933,6 +3705,32 @@ func (sh *strictHandler) InitializeSession(w http.ResponseWriter, r *http.Reques
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(InitializeSessionResponseObject); ok {
 		if err := validResponse.VisitInitializeSessionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// LogoutSession operation middleware
+func (sh *strictHandler) LogoutSession(w http.ResponseWriter, r *http.Request, companyID CompanyID) {
+	var request LogoutSessionRequestObject
+
+	request.CompanyID = companyID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.LogoutSession(ctx, request.(LogoutSessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LogoutSession")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(LogoutSessionResponseObject); ok {
+		if err := validResponse.VisitLogoutSessionResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -3018,6 +3816,32 @@ func (sh *strictHandler) GetSessionQR(w http.ResponseWriter, r *http.Request, co
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetSessionQRResponseObject); ok {
 		if err := validResponse.VisitGetSessionQRResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RestartSession operation middleware
+func (sh *strictHandler) RestartSession(w http.ResponseWriter, r *http.Request, companyID CompanyID) {
+	var request RestartSessionRequestObject
+
+	request.CompanyID = companyID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RestartSession(ctx, request.(RestartSessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RestartSession")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RestartSessionResponseObject); ok {
+		if err := validResponse.VisitRestartSessionResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -42,6 +42,7 @@ type Host struct {
 	Queue       string     `env:"QUEUE"                 envDefault:"sqs"        desc:"sqs, or postgres for an installation without AWS"`
 	QueuePrefix string     `env:"QUEUE_PREFIX"                                  desc:"what stands before the name of every SQS queue"`
 	SQSEndpoint string     `env:"SQS_ENDPOINT"                                  desc:"another SQS than Amazon's; only in dev"`
+	HealthTable string     `env:"HEALTH_TABLE"                                  desc:"DynamoDB table that the host also reports its health to; empty is none"`
 	MasterKey   string     `env:"MASTER_KEY,unset"                              desc:"hex of the 32 bytes that wrap the companies' data keys"`
 }
 

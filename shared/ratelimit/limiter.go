@@ -75,9 +75,7 @@ func (l *Limiter) Degraded() bool { return l.failedAt.Load() != 0 }
 func (l *Limiter) shared(ctx context.Context, companyID string, limit Limit) (Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	r, err := l.redis.Allow(ctx, "sends:{"+companyID+"}", redis_rate.Limit{
-		Rate: limit.PerMinute, Burst: limit.Burst, Period: time.Minute,
-	})
+	r, err := l.redis.Allow(ctx, bucket(companyID), perMinute(limit))
 	if err != nil {
 		return Result{}, fmt.Errorf("ask redis: %w", err)
 	}

@@ -54,7 +54,7 @@ func (s *Store) Accept(ctx context.Context, q Sender, row db.AcceptMessageParams
 func (s *Store) acceptIntoTables(ctx context.Context, q tables, row db.AcceptMessageParams, body []byte) error {
 	name := queue.Sends(row.Shard)
 	if err := q.Check(name, queue.Message{Group: row.CompanyID, DedupID: row.MessageID, Body: body}); err != nil {
-		return err //nolint:wrapcheck // says what it is about
+		return err
 	}
 	accepted, err := s.queries.AcceptIntoQueue(ctx, s.pool, db.AcceptIntoQueueParams{
 		CompanyID: row.CompanyID, Phone: row.Phone, MessageID: row.MessageID, Shard: row.Shard, Kind: row.Kind, Chat: row.Chat,

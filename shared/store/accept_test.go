@@ -25,7 +25,7 @@ func (q *elsewhere) Send(ctx context.Context, name string, m queue.Message) erro
 	if q.err != nil {
 		return q.err
 	}
-	return q.queue.Send(ctx, name, m) //nolint:wrapcheck // only passed on
+	return q.queue.Send(ctx, name, m)
 }
 
 func newQueue(t *testing.T, f *fixture) *pgqueue.Queue {

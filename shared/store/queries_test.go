@@ -21,6 +21,7 @@ var acrossCompanies = map[string]string{
 	"UnparkDeliveries":     "the select inside is bound to a company and hands over primary keys",
 	"ListSessions":         "an admin key lists every company; the filter is optional",
 	"CountSessions":        "an admin key counts every company; the filter is optional",
+	"CountSessionsOfHost":  "health of a host: numbers only",
 	"CountRefusals":        "the breaker counts the companies that were logged out: numbers only",
 	"CloseBreaker":         "the breaker starts to count anew",
 	"MeasureFleet":         "health of the installation: numbers only",

@@ -21,10 +21,16 @@ var calls = []struct{ method, path, body, scope string }{
 	{http.MethodGet, "/sessions/%c/qr", "", "session"},
 	{http.MethodPost, "/sessions/%c/initialize", "{}", "session"},
 	{http.MethodPost, "/sessions/%c/disconnect", "", "session"},
+	{http.MethodPost, "/sessions/%c/restart", "", "session"},
+	{http.MethodPost, "/sessions/%c/logout", "", "session"},
+	{http.MethodDelete, "/sessions/%c", "", "session"},
 	{http.MethodPost, "/sessions/%c/pairing-code", `{"phoneNumber":"79001234567"}`, "session"},
 	{http.MethodPost, "/webhooks", `{"url":"https://example.com","companyId":"%c"}`, "webhook"},
 	{http.MethodPost, "/keys", `{"companyId":"%c","scopes":["read"]}`, "admin"},
 	{http.MethodPost, "/companies", `{"companyId":"%c"}`, "admin"},
+	{http.MethodGet, "/companies/%c", "", "read"},
+	{http.MethodPatch, "/companies/%c", `{"title":"t"}`, "admin"},
+	{http.MethodPost, "/diagnose", `{"phone":"79001234567","companyId":"%c"}`, "read"},
 	{http.MethodGet, "/sessions", "", "read"},
 }
 

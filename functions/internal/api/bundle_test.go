@@ -243,6 +243,14 @@ func (a answer) value(path ...string) any {
 	return v
 }
 
+// mustJSON is a value as JSON text.
+func mustJSON(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	require.NoError(t, err)
+	return string(text)
+}
+
 var volatile = []struct {
 	pattern *regexp.Regexp
 	with    string

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
@@ -61,6 +62,60 @@ func (a *API) CreateCompany(ctx context.Context, r contract.CreateCompanyRequest
 		return nil, err
 	}
 	return companyCreated(answer, replayed), nil
+}
+
+// GetCompany shows a company as it was described.
+func (a *API) GetCompany(ctx context.Context, r contract.GetCompanyRequestObject) (contract.GetCompanyResponseObject, error) {
+	companyID, err := a.companyFor(ctx, &r.CompanyID)
+	if err != nil {
+		return nil, err
+	}
+	row, err := a.queries.GetCompany(ctx, a.store.Pool(), companyID)
+	if err != nil {
+		return nil, companyError("read company", companyID, err)
+	}
+	return contract.GetCompany200JSONResponse{Success: true, Data: companyAnswer(row)}, nil
+}
+
+// UpdateCompany changes what the call names. Limits are the installation's to give.
+func (a *API) UpdateCompany(ctx context.Context, r contract.UpdateCompanyRequestObject) (contract.UpdateCompanyResponseObject, error) {
+	companyID, err := a.companyFor(ctx, &r.CompanyID)
+	if err != nil {
+		return nil, err
+	}
+	if r.Body.RateLimit != nil && !callOf(ctx).principal.IsAdmin() {
+		return nil, problem.Forbidden.Saying("Only an admin key of the installation may change rateLimit")
+	}
+	change := db.UpdateCompanyParams{CompanyID: companyID}
+	if change.Title, err = checkText("title", r.Body.Title); err != nil {
+		return nil, err
+	}
+	if change.Phone, err = checkPhone("phone", r.Body.Phone); err != nil {
+		return nil, err
+	}
+	if change.Config, err = checkConfig(r.Body.Config); err != nil {
+		return nil, err
+	}
+	if limit := r.Body.RateLimit; limit != nil {
+		if change.RatePerMinute, err = checkRate("rateLimit.perMinute", limit.PerMinute, 0); err != nil {
+			return nil, err
+		}
+		if change.RateBurst, err = checkRate("rateLimit.burst", limit.Burst, 0); err != nil {
+			return nil, err
+		}
+	}
+	row, err := a.queries.UpdateCompany(ctx, a.store.Pool(), change)
+	if err != nil {
+		return nil, companyError("update company", companyID, err)
+	}
+	return contract.UpdateCompany200JSONResponse{Success: true, Data: companyAnswer(row)}, nil
+}
+
+func companyError(what, companyID string, err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return problem.CompanyNotFound.With("companyId", companyID)
+	}
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // newCompany checks the request and fills in the limits it leaves open.

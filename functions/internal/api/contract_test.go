@@ -1,6 +1,8 @@
 package api //nolint:testpackage // compares the table of routes, which is nobody else's business
 
 import (
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,7 +21,7 @@ type operation struct {
 }
 
 type document struct {
-	Paths      map[string]struct{ Get, Post *operation }
+	Paths      map[string]struct{ Get, Post, Patch, Delete *operation }
 	Components struct {
 		Schemas map[string]struct{ Enum []string }
 	}
@@ -36,7 +38,7 @@ func TestRoutesAreTheContracts(t *testing.T) {
 	t.Parallel()
 	documented := map[string]route{}
 	for path, item := range parseContract(t).Paths {
-		for method, op := range map[string]*operation{"GET": item.Get, "POST": item.Post} {
+		for method, op := range map[string]*operation{"GET": item.Get, "POST": item.Post, "PATCH": item.Patch, "DELETE": item.Delete} {
 			if op == nil {
 				continue
 			}
@@ -55,6 +57,42 @@ func TestRoutesAreTheContracts(t *testing.T) {
 		}
 	}
 	require.Equal(t, documented, routes)
+}
+
+// Every route reaches the function that its tag names, and no other does.
+func TestTheTemplateHasEveryRoute(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../template.yaml")
+	require.NoError(t, err)
+	var template struct {
+		Resources map[string]struct {
+			Properties struct {
+				CodeURI string `yaml:"CodeUri"`
+				Events  map[string]struct {
+					Type       string `yaml:"Type"`
+					Properties struct {
+						Method string `yaml:"Method"`
+						Path   string `yaml:"Path"`
+					} `yaml:"Properties"`
+				} `yaml:"Events"`
+			} `yaml:"Properties"`
+		} `yaml:"Resources"`
+	}
+	require.NoError(t, yaml.Unmarshal(text, &template))
+	wired := map[string]string{}
+	for _, resource := range template.Resources {
+		for _, event := range resource.Properties.Events {
+			if event.Type == "HttpApi" {
+				path := strings.TrimPrefix(event.Properties.Path, contract.BasePath)
+				wired[event.Properties.Method+" "+path] = strings.Trim(strings.TrimPrefix(resource.Properties.CodeURI, "functions"), "/")
+			}
+		}
+	}
+	want := map[string]string{}
+	for pattern, r := range routes {
+		want[pattern] = r.tag
+	}
+	require.Equal(t, want, wired)
 }
 
 func TestEnumsAreTheDomains(t *testing.T) {

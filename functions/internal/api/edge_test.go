@@ -16,7 +16,7 @@ func TestUnknownRoutes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.do(t, http.MethodGet, "/nothing", "", "", "X-Request-Id", "r").status(404).golden("route-not-found")
-	for _, path := range []string{"//nothing", "//api", "//api/whatsapp", "/sessions/a", "/sessions/a/b/c", "/send/x", "//favicon.ico", "//index.html"} {
+	for _, path := range []string{"//nothing", "//api", "//api/whatsapp", "/sessions/a/b/c", "/send/x", "//favicon.ico", "//index.html"} {
 		b.do(t, http.MethodGet, path, b.admin, "").status(404).code("NOT_FOUND")
 	}
 }
@@ -27,6 +27,7 @@ func TestWrongMethods(t *testing.T) {
 	b.do(t, http.MethodGet, "/send", "", "").status(405).golden("method-not-allowed")
 	require.Equal(t, "GET, HEAD", b.do(t, http.MethodPost, "/health", "", "{}").status(405).Header().Get("Allow"))
 	require.Equal(t, "POST", b.do(t, http.MethodDelete, "/companies", b.admin, "").status(405).Header().Get("Allow"))
+	require.Equal(t, "DELETE", b.do(t, http.MethodGet, "/sessions/a", b.admin, "").status(405).Header().Get("Allow"))
 	b.do(t, http.MethodHead, "/health", "", "").status(200)
 }
 

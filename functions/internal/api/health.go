@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"runtime/metrics"
 	"slices"
 	"time"
 
 	contract "wafleet/shared/api"
+	fleet "wafleet/shared/health"
 	"wafleet/shared/session"
 	"wafleet/shared/store/db"
 )
@@ -41,6 +41,9 @@ func (a *API) GetHealth(ctx context.Context, _ contract.GetHealthRequestObject) 
 		}
 		health.DefaultCompany = &def
 		health.Sessions = sessionsHealth(seen.sessions, p.CompanyID)
+		if p.IsAdmin() {
+			health.HostReports = hostReports(seen.reports)
+		}
 	}
 	answer := contract.HealthResponse{Success: health.Initialized, Data: health}
 	if !health.Initialized {
@@ -62,9 +65,23 @@ func sessionsHealth(rows []db.ListSessionsRow, companyID string) map[string]cont
 	return all
 }
 
+// hostReports are what living hosts say of themselves.
+func hostReports(reports []fleet.Report) []contract.HostReport {
+	all := make([]contract.HostReport, 0, len(reports))
+	for _, r := range reports {
+		sessions := make(map[string]int, len(r.Sessions))
+		for state, n := range r.Sessions {
+			sessions[string(state)] = n
+		}
+		all = append(all, contract.HostReport{
+			HostID: r.HostID, Version: r.Version, Draining: r.Draining, Sockets: r.Sockets, Shards: r.Shards, Sessions: sessions,
+			Load: r.Load, MemoryBytes: r.MemoryBytes, Uptime: int64(r.ReportedAt.Sub(r.StartedAt).Seconds()), ReportedAt: r.ReportedAt.UTC(),
+		})
+	}
+	return all
+}
+
 // memoryUsage is what the process has of the machine's memory, as the predecessor wrote it.
 func memoryUsage() string {
-	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
-	metrics.Read(samples)
-	return fmt.Sprintf("%dMB", (samples[0].Value.Uint64()-samples[1].Value.Uint64())>>20)
+	return fmt.Sprintf("%dMB", fleet.Memory()>>20)
 }

@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"wafleet/shared/health"
 	"wafleet/shared/session"
 )
 
@@ -57,6 +59,17 @@ func TestHealthIsDegradedButWell(t *testing.T) {
 	}, 10*time.Second, 50*time.Millisecond)
 }
 
+// Counting what passed is no reason to take no more: with many millions of messages it does not end in time.
+func TestHealthWithoutCounts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	owned(t, b)
+	b.exec(t, `ALTER TABLE messages RENAME COLUMN sent_at TO sent_then`) // what only the counting reads
+	a := b.do(t, http.MethodGet, "/health", "", "").status(200)
+	require.Equal(t, []any{"traffic"}, a.value("data", "degraded"))
+	require.Equal(t, true, a.value("data", "initialized"))
+}
+
 func TestHealthWithoutQueue(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -91,4 +104,27 @@ func TestHealthCountsWhatTheQueueHas(t *testing.T) {
 	require.EqualValues(t, 1, a.value("data", "queueDepth"))
 	require.EqualValues(t, 1, a.value("data", "metrics", "messagesSent"))
 	require.EqualValues(t, 120, a.value("data", "metrics", "averageResponseTime"))
+}
+
+// What hosts say of themselves is for who runs the installation.
+func TestHealthShowsTheHosts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.company(t, "962302", session.Connected)
+	client := redis.NewClient(&redis.Options{Addr: b.redis.Addr()})
+	t.Cleanup(func() { require.NoError(t, client.Close()) })
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	require.NoError(t, health.NewRedisBoard(client).Put(t.Context(), health.Report{
+		HostID: "host-1", Version: "v1", Draining: true, Shards: 32, Sockets: 7, Load: 0.5, MemoryBytes: 1 << 20,
+		Sessions: map[session.State]int{session.Connected: 7, session.Pairing: 1}, StartedAt: at.Add(-time.Hour), ReportedAt: at,
+	}))
+	require.Equal(t, []any{map[string]any{
+		"hostId": "host-1", "version": "v1", "draining": true, "shards": 32.0, "sockets": 7.0, "load": 0.5, "memoryBytes": 1048576.0,
+		"sessions": map[string]any{"connected": 7.0, "pairing": 1.0}, "uptime": 3600.0, "reportedAt": "2026-01-02T03:04:05Z",
+	}}, b.do(t, http.MethodGet, "/health", b.admin, "").status(200).value("data", "hostReports"))
+
+	own := "962302"
+	for _, key := range []string{"", b.key(t, &own, "admin")} {
+		require.Nil(t, b.do(t, http.MethodGet, "/health", key, "").status(200).value("data", "hostReports"))
+	}
 }

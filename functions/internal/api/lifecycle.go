@@ -2,13 +2,9 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
-
 	contract "wafleet/shared/api"
-	"wafleet/shared/problem"
 	"wafleet/shared/session"
 	"wafleet/shared/store/db"
 )
@@ -30,6 +26,11 @@ func (a *API) InitializeSession(ctx context.Context, r contract.InitializeSessio
 	pairing, err := a.pairing(ctx, row.CompanyID, wanted)
 	if err != nil {
 		return nil, err
+	}
+	if pairing.method == session.PairingCode && row.JID == nil {
+		if err := a.checkUnlinked(ctx, row.CompanyID, pairing.phone); err != nil {
+			return nil, err
+		}
 	}
 	if profile.Title != nil || profile.Phone != nil || profile.Config != nil {
 		if err := a.queries.UpdateCompanyProfile(ctx, a.store.Pool(), profile); err != nil {
@@ -135,21 +136,4 @@ func comesUp(row db.WhatsappSession) bool {
 		return false
 	}
 	return !session.State(row.State).NeedsUser() || row.ObservedGeneration < row.DesiredGeneration
-}
-
-// declare writes what a session should be and wakes its owner. A nudge that gets lost costs seconds: the owner also looks by itself.
-func (a *API) declare(ctx context.Context, companyID string, desired session.Desired, l linking) (db.WhatsappSession, error) {
-	row, err := a.queries.SetDesired(ctx, a.store.Pool(), db.SetDesiredParams{
-		CompanyID: companyID, DesiredState: string(desired), PairingMethod: optional(string(l.method)), PairingPhone: optional(l.phone),
-	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return row, problem.CompanyNotFound.With("companyId", companyID)
-	}
-	if err != nil {
-		return row, fmt.Errorf("declare session: %w", err)
-	}
-	if err := a.board.Nudge(ctx, companyID); err != nil {
-		a.logger.WarnContext(ctx, "session.nudge", "error", err, "company_id", companyID)
-	}
-	return row, nil
 }

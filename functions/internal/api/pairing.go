@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	contract "wafleet/shared/api"
 	"wafleet/shared/phone"
 	"wafleet/shared/problem"
@@ -21,6 +23,8 @@ const (
 	firstLook, longestLook = 50 * time.Millisecond, 500 * time.Millisecond
 	// useful is how long a code must still be good for to be handed out again.
 	useful = 15 * time.Second
+	// ownerPause is about how long it takes until another host looks after a company.
+	ownerPause = 5 * time.Second
 )
 
 // GetSessionQR shows the QR code that a phone can scan now.
@@ -31,6 +35,14 @@ func (a *API) GetSessionQR(ctx context.Context, r contract.GetSessionQRRequestOb
 	}
 	if why := noQR(row); why != nil {
 		return nil, why
+	}
+	owner, err := a.owner(ctx, row.CompanyID)
+	if err != nil {
+		return nil, err
+	}
+	if !owner.Live {
+		return nil, problem.QRNotAvailable.Saying("No connection host looks after the company at the moment: try again shortly").
+			RetryAfter(ownerPause)
 	}
 	qr, err := a.board.QR(ctx, row.CompanyID)
 	left := time.Until(qr.ExpiresAt)
@@ -65,10 +77,17 @@ func noQR(row db.WhatsappSession) error {
 	case state == session.Connecting, state == session.Reconnecting:
 		return problem.QRNotAvailable.Saying("The session is linked and connecting").RetryAfter(5 * time.Second)
 	case !pending && (state == session.Banned || state == session.Failed || state == session.LoggedOut):
-		return problem.QRNotAvailable.Saying(fmt.Sprintf("The session is %s: initialize it again", state)).
-			With("reason", row.Reason).With("userAction", row.UserAction).Final()
+		return problem.QRNotAvailable.Saying(whyDown(row)).With("reason", row.Reason).With("userAction", row.UserAction).Final()
 	}
 	return nil
+}
+
+// whyDown says in words why a session is down and does not come back by itself.
+func whyDown(row db.WhatsappSession) string {
+	if text := session.Text(row.Reason); text != "" {
+		return text
+	}
+	return fmt.Sprintf("The session is %s: initialize it again", row.State)
 }
 
 // RequestPairingCode asks for a code for this number and waits until the session's owner shows it.
@@ -88,34 +107,81 @@ func (a *API) RequestPairingCode(ctx context.Context, r contract.RequestPairingC
 	if code, err := a.shownCode(ctx, row.CompanyID, number); err == nil && time.Until(code.ExpiresAt) > useful {
 		return codeAnswer(code), nil
 	}
-	if _, err := a.declare(ctx, row.CompanyID, session.DesiredRunning, linking{method: session.PairingCode, phone: number}); err != nil {
+	if err := a.checkUnlinked(ctx, row.CompanyID, number); err != nil {
 		return nil, err
 	}
-	code, err := a.awaitCode(ctx, row.CompanyID, number)
+	if ok, wait := a.codes.Check(ctx, number); !ok {
+		return nil, problem.PairingTooOften.Saying(session.Text(session.ReasonPairingRateLimited)).RetryAfter(wait)
+	}
+	row, err = a.declare(ctx, row.CompanyID, session.DesiredRunning, linking{method: session.PairingCode, phone: number})
+	if err != nil {
+		return nil, err
+	}
+	code, err := a.awaitCode(ctx, row.CompanyID, number, row.DesiredGeneration)
 	if err != nil {
 		return nil, err
 	}
 	return codeAnswer(code), nil
 }
 
-// awaitCode looks at the board until it shows a code for the number.
-func (a *API) awaitCode(ctx context.Context, companyID, number string) (rpc.PairingCode, error) {
-	ctx, cancel := context.WithTimeout(ctx, codeWait)
+// checkUnlinked refuses a number that another company's session is linked to. It never says which.
+func (a *API) checkUnlinked(ctx context.Context, companyID, number string) error {
+	owner, err := a.queries.FindCompanyByNumber(ctx, a.store.Pool(), number)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows), err == nil && owner == companyID:
+		return nil
+	case err != nil:
+		return fmt.Errorf("find company of number: %w", err)
+	}
+	return problem.NoPairingCode.Saying(session.Text(session.ReasonNumberTaken)).With("reason", session.ReasonNumberTaken).Final()
+}
+
+// awaitCode looks at the board until it shows a code for the number, or the owner gives up on what was asked.
+func (a *API) awaitCode(ctx context.Context, companyID, number string, generation int64) (rpc.PairingCode, error) {
+	waiting, cancel := context.WithTimeout(ctx, codeWait)
 	defer cancel()
 	for pause := firstLook; ; pause = min(pause*3/2, longestLook) {
-		code, err := a.shownCode(ctx, companyID, number)
+		code, err := a.shownCode(waiting, companyID, number)
 		if err == nil && time.Until(code.ExpiresAt) > 0 {
 			return code, nil
+		}
+		if refused := a.refusedCode(waiting, companyID, number, generation); refused != nil {
+			return code, refused
 		}
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
-		case <-ctx.Done():
+		case <-waiting.Done():
 			timer.Stop()
-			return code, problem.NoPairingCode.Saying("No pairing code came in time: the session's owner has not shown one").
-				RetryAfter(5 * time.Second).Because(err)
+			return code, a.noCode(ctx, companyID).Because(err)
 		}
 	}
+}
+
+// refusedCode returns why the owner will show no code, or nil while it may. What it said about earlier pairings does not count.
+func (a *API) refusedCode(ctx context.Context, companyID, number string, generation int64) error {
+	row, err := a.queries.GetSession(ctx, a.store.Pool(), companyID)
+	if err != nil || row.ObservedGeneration < generation || !session.State(row.State).NeedsUser() {
+		return nil //nolint:nilerr // what cannot be read now may be read at the next look
+	}
+	p := problem.NoPairingCode
+	after := time.Duration(0)
+	if row.Reason == session.ReasonPairingRateLimited {
+		p = problem.PairingTooOften
+		_, after = a.codes.Check(ctx, number)
+	}
+	return p.Saying(whyDown(row)).With("reason", row.Reason).With("userAction", row.UserAction).RetryAfter(after)
+}
+
+// noCode is what is said when the time is up.
+func (a *API) noCode(ctx context.Context, companyID string) *problem.Problem {
+	p := problem.NoPairingCode.RetryAfter(ownerPause)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if owner, err := a.owner(ctx, companyID); err == nil && !owner.Live {
+		return p.Saying("No connection host looks after the company at the moment: try again shortly")
+	}
+	return p.Saying("No pairing code came in time: the session's owner has not shown one")
 }
 
 func (a *API) shownCode(ctx context.Context, companyID, number string) (rpc.PairingCode, error) {

@@ -19,6 +19,7 @@ import (
 func TestThePredecessorsExamples(t *testing.T) {
 	t.Parallel()
 	b := setup(t, withDefaultCompany("962302"))
+	owned(t, b)
 	b.company(t, "962302", session.Connected)
 	b.company(t, "123456", session.Stopped)
 	b.company(t, "pairing", session.Pairing)

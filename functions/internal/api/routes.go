@@ -23,6 +23,9 @@ var routes = map[string]route{
 	"GET /sessions":                           {"sessions", auth.Read},
 	"POST /sessions/{companyId}/initialize":   {"sessions", auth.Session},
 	"POST /sessions/{companyId}/disconnect":   {"sessions", auth.Session},
+	"POST /sessions/{companyId}/restart":      {"sessions", auth.Session},
+	"POST /sessions/{companyId}/logout":       {"sessions", auth.Session},
+	"DELETE /sessions/{companyId}":            {"sessions", auth.Session},
 	"GET /sessions/{companyId}/status":        {"sessions", auth.Read},
 	"GET /sessions/{companyId}/qr":            {"sessions", auth.Session},
 	"POST /sessions/{companyId}/pairing-code": {"sessions", auth.Session},
@@ -31,9 +34,12 @@ var routes = map[string]route{
 	"POST /webhooks": {"webhooks", auth.Webhook},
 	"GET /events":    {"webhooks", auth.Read},
 
-	"POST /companies": {"ops", auth.Admin},
-	"POST /keys":      {"ops", auth.Admin},
-	"GET /health":     {"ops", ""},
+	"POST /companies":              {"ops", auth.Admin},
+	"GET /companies/{companyId}":   {"ops", auth.Read},
+	"PATCH /companies/{companyId}": {"ops", auth.Admin},
+	"POST /keys":                   {"ops", auth.Admin},
+	"POST /diagnose":               {"ops", auth.Read},
+	"GET /health":                  {"ops", ""},
 }
 
 // routeOf returns the route of a pattern that the mux matched.

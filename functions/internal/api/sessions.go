@@ -109,7 +109,7 @@ func sessionAnswer(row db.WhatsappSession) contract.Session {
 	state := session.State(row.State)
 	s := contract.Session{
 		Connected: state == session.Connected, Status: contract.SessionStatusWord(state.Status()), State: contract.SessionState(state),
-		Reason: row.Reason, UserAction: contract.UserAction(row.UserAction),
+		Reason: row.Reason, UserAction: contract.UserAction(row.UserAction), Explanation: session.Text(row.Reason),
 	}
 	if !s.Connected {
 		return s

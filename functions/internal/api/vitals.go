@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"wafleet/shared/health"
 	"wafleet/shared/queue"
 	"wafleet/shared/store/db"
 )
@@ -16,6 +17,7 @@ const (
 	databaseDown  = "database"
 	queueDown     = "queue"
 	redisDown     = "redis"
+	uncounted     = "traffic" // there are too many messages to count in time
 	noHosts       = "no_hosts"
 	shardsUnowned = "shards_unowned"
 )
@@ -36,6 +38,7 @@ type vitals struct {
 	counts  *cached[[]db.CountSessionsRow]
 	list    *cached[[]db.ListSessionsRow]
 	traffic *cached[db.MeasureTrafficRow]
+	reports *cached[[]health.Report]
 	queue   *cached[struct{}]
 	redis   *cached[struct{}]
 
@@ -49,6 +52,7 @@ type seen struct {
 	counts   []db.CountSessionsRow
 	sessions []db.ListSessionsRow
 	traffic  db.MeasureTrafficRow
+	reports  []health.Report
 	degraded map[string]bool
 }
 
@@ -70,6 +74,9 @@ func newVitals(a *API) *vitals {
 		traffic: newCached(func(ctx context.Context) (db.MeasureTrafficRow, error) {
 			return q.MeasureTraffic(ctx, pool)
 		}),
+		reports: newCached(func(ctx context.Context) ([]health.Report, error) {
+			return a.hosts.Reports(ctx)
+		}),
 		queue: newCached(func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, a.askQueue(ctx)
 		}),
@@ -84,17 +91,25 @@ func newVitals(a *API) *vitals {
 // look returns the state of the parts, at most about a second old.
 func (v *vitals) look(ctx context.Context) seen {
 	s := seen{degraded: map[string]bool{}}
-	var errs [4]error
+	var errs [3]error
 	s.fleet, errs[0] = v.fleet.get(ctx)
 	s.counts, errs[1] = v.counts.get(ctx)
-	s.traffic, errs[2] = v.traffic.get(ctx)
-	if p := callOf(ctx).principal; p != nil {
-		s.sessions, errs[3] = v.list.get(ctx)
+	p := callOf(ctx).principal
+	if p != nil {
+		s.sessions, errs[2] = v.list.get(ctx)
 	}
 	v.note(ctx, &s, databaseDown, errors.Join(errs[:]...))
-	_, err := v.queue.get(ctx)
+	var err error
+	if !s.degraded[databaseDown] {
+		s.traffic, err = v.traffic.get(ctx)
+		v.note(ctx, &s, uncounted, err)
+	}
+	_, err = v.queue.get(ctx)
 	v.note(ctx, &s, queueDown, err)
 	_, err = v.redis.get(ctx)
+	if err == nil && p != nil && p.IsAdmin() {
+		s.reports, err = v.reports.get(ctx)
+	}
 	v.note(ctx, &s, redisDown, err)
 	switch {
 	case s.degraded[databaseDown]:

@@ -50,8 +50,8 @@ func (o *ordered[T]) UnmarshalYAML(node *yaml.Node) error {
 }
 
 type pathItem struct {
-	Parameters []parameter
-	Get, Post  *operation
+	Parameters               []parameter
+	Get, Post, Patch, Delete *operation
 }
 
 type operation struct {
@@ -112,7 +112,7 @@ func (s *spec) Operations(tag string) []operation {
 		for _, known := range []struct {
 			method string
 			op     *operation
-		}{{"get", p.Value.Get}, {"post", p.Value.Post}} {
+		}{{"get", p.Value.Get}, {"post", p.Value.Post}, {"patch", p.Value.Patch}, {"delete", p.Value.Delete}} {
 			op := known.op
 			if op == nil || !slices.Contains(op.Tags, tag) {
 				continue

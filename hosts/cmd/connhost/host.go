@@ -23,6 +23,7 @@ import (
 
 	"wafleet/hosts/app"
 	"wafleet/shared/config"
+	"wafleet/shared/health"
 	"wafleet/shared/queue"
 	"wafleet/shared/queue/pgqueue"
 	"wafleet/shared/queue/sqsqueue"
@@ -117,11 +118,15 @@ func (h *host) wire(ctx context.Context) error {
 			return fmt.Errorf("WHATSAPP_ROOT_CA: %w", err)
 		}
 	}
+	boards, err := h.boards(ctx)
+	if err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	h.app, err = app.New(ctx, app.Deps{
 		Pool: h.pool, Redis: h.redis, Queue: h.queue,
-		Vault: vault.New(wrapper, store.NewKeyring(h.pool)), Registry: registry, Logger: h.logger,
+		Vault: vault.New(wrapper, store.NewKeyring(h.pool)), Registry: registry, Logger: h.logger, Boards: boards,
 	}, app.Config{
 		HostID: h.cfg.HostID, Version: version, Sessions: h.cfg.Sessions, Live: h.cfg.Endpoint == "",
 		PeerListen: h.cfg.PeerListen,
@@ -135,6 +140,18 @@ func (h *host) wire(ctx context.Context) error {
 	mux.HandleFunc("GET /health", h.health)
 	h.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	return nil
+}
+
+// boards are where the host reports its health to, beside Redis.
+func (h *host) boards(ctx context.Context) (map[string]health.Board, error) {
+	if h.cfg.HealthTable == "" {
+		return nil, nil
+	}
+	aws, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read AWS configuration: %w", err)
+	}
+	return map[string]health.Board{"dynamodb": health.NewDynamoBoard(aws, h.cfg.HealthTable, "")}, nil
 }
 
 func openQueue(ctx context.Context, h *host, shards int) (queue.Queue, error) {

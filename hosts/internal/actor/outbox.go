@@ -181,8 +181,10 @@ func (s *sender) resolveDoubts(ctx context.Context, conn Conn, settled time.Time
 			delete(s.doubts, id)
 			continue
 		}
-		row := db.PeekOutboxRow{MessageID: id, Phone: rows[i].Phone, Wire: rows[i].Wire, Attempt: rows[i].Attempt,
-			Kind: rows[i].Kind, ClientRef: rows[i].ClientRef, At: rows[i].At}
+		row := db.PeekOutboxRow{
+			MessageID: id, Phone: rows[i].Phone, Wire: rows[i].Wire, Attempt: rows[i].Attempt,
+			Kind: rows[i].Kind, ClientRef: rows[i].ClientRef, At: rows[i].At,
+		}
 		err := a.store.Resume(ctx, a.fence, a.attempt(&row))
 		if errors.Is(err, store.ErrNotMoved) {
 			continue

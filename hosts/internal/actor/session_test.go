@@ -2,6 +2,7 @@ package actor_test
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"testing"
 	"time"
@@ -261,6 +262,23 @@ func TestKeysThatAreGone(t *testing.T) {
 	b.own(t, quick)
 	row := b.awaitState(t, session.LoggedOut)
 	require.Equal(t, "device_gone", row.Reason)
+}
+
+// Nothing tries again by itself, and asking to run pairs anew.
+func TestKeysThatAreUnreadable(t *testing.T) {
+	t.Parallel()
+	b := setup(t, quick)
+	b.online(t)
+	require.NoError(t, b.fleet.Stop(t.Context()))
+	b.set(func(s *script) { s.OpenErr = fmt.Errorf("load device: %w", actor.ErrDeviceUnreadable) })
+	b.own(t, quick)
+	row := b.awaitState(t, session.Failed)
+	require.Equal(t, "device_unreadable", row.Reason)
+	require.Equal(t, string(session.ActionRelink), row.UserAction)
+
+	b.set(func(s *script) { s.OpenErr = nil })
+	b.want(t, session.DesiredRunning)
+	b.awaitState(t, session.Pairing)
 }
 
 func TestAFencedActorLetsGo(t *testing.T) {

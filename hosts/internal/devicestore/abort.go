@@ -56,8 +56,7 @@ func check(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	var marked *storeError
-	if !errors.As(err, &marked) {
+	if _, marked := errors.AsType[*storeError](err); !marked {
 		err = &storeError{err}
 	}
 	if s, ok := ctx.Value(sendKey{}).(*send); ok {

@@ -54,5 +54,5 @@ func (s *Store) sweep(ctx context.Context, clean func(ctx context.Context, tx db
 		deleted, err = clean(ctx, tx, age.Seconds())
 		return err
 	})
-	return deleted, err //nolint:wrapcheck // CleanUp says what was swept
+	return deleted, err
 }

@@ -52,8 +52,8 @@ func (d *device) PutBusinessName(ctx context.Context, user types.JID, businessNa
 func (d *device) putName(ctx context.Context, whose contactName, name string, put func(ctx context.Context) (db.PutPushNameRow, error)) (bool, string, error) {
 	d.naming.Lock()
 	defer d.naming.Unlock()
-	print := fingerprint(maphash.String(fingerprints, name))
-	if known, ok := d.names.get(whose); ok && known == print {
+	hash := fingerprint(maphash.String(fingerprints, name))
+	if known, ok := d.names.get(whose); ok && known == hash {
 		return false, "", nil
 	}
 	var row db.PutPushNameRow
@@ -65,7 +65,7 @@ func (d *device) putName(ctx context.Context, whose contactName, name string, pu
 		d.names.forget(whose)
 		return false, "", err
 	}
-	d.names.put(whose, print)
+	d.names.put(whose, hash)
 	if row.Previous == name {
 		return false, "", nil
 	}

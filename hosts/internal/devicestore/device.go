@@ -71,7 +71,11 @@ func (d *device) setOwn(device *store.Device) {
 func (d *device) write(ctx context.Context, doing string, statement func(ctx context.Context) (held bool, err error)) error {
 	limited, done := bounded(ctx)
 	defer done()
-	held, err := statement(limited)
+	held := false
+	err := retried(limited, func() (err error) {
+		held, err = statement(limited)
+		return err
+	})
 	return check(ctx, fenced(doing, held, err))
 }
 
@@ -79,7 +83,11 @@ func (d *device) write(ctx context.Context, doing string, statement func(ctx con
 func read[T any](ctx context.Context, doing string, statement func(ctx context.Context) (T, error)) (T, error) {
 	limited, done := bounded(ctx)
 	defer done()
-	found, err := statement(limited)
+	var found T
+	err := retried(limited, func() (err error) {
+		found, err = statement(limited)
+		return err
+	})
 	if err != nil {
 		err = check(ctx, fmt.Errorf("%s: %w", doing, err))
 	}

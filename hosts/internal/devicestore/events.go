@@ -148,8 +148,7 @@ func (e *postponedError) Is(target error) bool { return target == context.Cancel
 
 // postpone tells what the database is to blame for from what is wrong with the message.
 func postpone(err error) error {
-	var fromStore *storeError
-	if errors.As(err, &fromStore) {
+	if _, fromStore := errors.AsType[*storeError](err); fromStore {
 		return &postponedError{err}
 	}
 	return err

@@ -90,3 +90,69 @@ func TestClientsDoNotSweepTheBuffersOfOthers(t *testing.T) {
 	require.NoError(t, device.EventBuffer.DeleteOldBufferedHashes(t.Context()))
 	require.Empty(t, traced.take())
 }
+
+// A handled message is known as such at once; its plaintext goes with the next write, whichever that is.
+func TestThePlaintextOfAHandledMessageGoesWithTheNextWrite(t *testing.T) {
+	t.Parallel()
+	s, traced := openStore(t)
+	device := pair(t, s, testJID, testLID)
+	require.NoError(t, device.EventBuffer.PutBufferedEvent(t.Context(), [32]byte{1}, []byte("text"), serverTime))
+	traced.take()
+	require.NoError(t, device.EventBuffer.ClearBufferedEventPlaintext(t.Context(), [32]byte{1}))
+	require.Empty(t, traced.take())
+	found, err := device.EventBuffer.GetBufferedEvent(t.Context(), [32]byte{1})
+	require.NoError(t, err)
+	require.Nil(t, found.Plaintext)
+
+	const kept = "SELECT count(*) FROM device_events WHERE sealed_plaintext IS NOT NULL"
+	require.Equal(t, 1, count(t, s, kept))
+	execute(t, s, "ALTER TABLE device_identities RENAME TO away")
+	require.Error(t, device.Identities.PutIdentity(t.Context(), peer, [32]byte{1}))
+	execute(t, s, "ALTER TABLE away RENAME TO device_identities")
+	require.NoError(t, device.Identities.PutIdentity(t.Context(), peer, [32]byte{1}), "a write that failed forgets nothing")
+	require.Zero(t, count(t, s, kept))
+}
+
+// A decryption needs one read if the last message came from the same peer, and two if not.
+func TestTheGuessOfADecryption(t *testing.T) {
+	t.Parallel()
+	for name, likely := range map[string]struct {
+		address string
+		reads   int
+	}{"right": {"1002_1:2", 1}, "wrong": {"1003_1:0", 2}, "none": {"", 2}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			alice, bob, s := acquainted(t)
+			message, err := encrypt(t.Context(), bob, alice, "from bob")
+			require.NoError(t, err)
+			again, traced := reopen(t, s)
+			alice = load(t, again, alice.ID.String())
+			alice.Sessions.(*device).likely = likely.address
+			traced.take()
+			_, err = alice.EventBuffer.GetBufferedEvent(t.Context(), [32]byte{1})
+			require.NoError(t, err)
+			text, err := decrypt(t.Context(), alice, bob, message)
+			require.NoError(t, err)
+			require.Equal(t, "from bob", text)
+			require.Len(t, traced.take(), likely.reads+1)
+		})
+	}
+}
+
+// A guess that somebody has stepped since it was read is not stored.
+func TestAGuessThatIsStale(t *testing.T) {
+	t.Parallel()
+	alice, bob, _ := acquainted(t)
+	message, err := encrypt(t.Context(), bob, alice, "from bob")
+	require.NoError(t, err)
+	_, err = alice.EventBuffer.GetBufferedEvent(t.Context(), [32]byte{1})
+	require.NoError(t, err)
+	require.NotNil(t, alice.Sessions.(*device).guess)
+	sent := mustSend(t, alice, bob, "from alice")
+	text, err := decrypt(t.Context(), alice, bob, message)
+	require.NoError(t, err)
+	require.Equal(t, "from bob", text)
+	_, err = decrypt(t.Context(), bob, alice, sent)
+	require.NoError(t, err)
+	deliver(t, alice, bob, "the next one")
+}

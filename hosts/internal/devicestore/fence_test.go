@@ -30,6 +30,9 @@ var writes = map[string]func(ctx context.Context, d *store.Device) error{
 		return d.Identities.DeleteAllIdentities(ctx, "1002_1")
 	},
 	"PutSession": func(ctx context.Context, d *store.Device) error {
+		if _, err := d.Sessions.GetSession(ctx, peer); err != nil {
+			return err
+		}
 		return d.Sessions.PutSession(ctx, peer, []byte("new"))
 	},
 	"PutManySessions": func(ctx context.Context, d *store.Device) error {

@@ -21,7 +21,15 @@ func (d *device) keep(ctx context.Context, doing string, b batch) error {
 	for i := range handled {
 		arg.Handled = append(arg.Handled, handled[i][:])
 	}
-	err = d.write(ctx, doing, func(ctx context.Context) (bool, error) { return d.store.queries.Keep(ctx, d.store.pool, arg) })
+	tries := 0
+	err = d.write(ctx, doing, func(ctx context.Context) (bool, error) {
+		tries++
+		held, err := d.store.queries.Keep(ctx, d.store.pool, arg)
+		if tries > 1 && isStored(err) {
+			return true, nil // by the try before, whose answer was lost
+		}
+		return held, err
+	})
 	if err != nil {
 		d.giveBack(handled)
 	}

@@ -1,6 +1,9 @@
 package devicestore
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // recent remembers the values of the keys that were used last, up to a limit. It is one slice: for the few keys that a
 // device deals with, that is smaller than a map and as fast.
@@ -50,9 +53,8 @@ func (r *recent[K, V]) clear() {
 
 // take removes a key, keeping the order of the others.
 func (r *recent[K, V]) take(key K) (found entry[K, V], ok bool) {
-	for i := len(r.entries) - 1; i >= 0; i-- {
-		if r.entries[i].key == key {
-			found = r.entries[i]
+	for i, found := range slices.Backward(r.entries) {
+		if found.key == key {
 			copy(r.entries[i:], r.entries[i+1:])
 			r.entries = r.entries[:len(r.entries)-1]
 			return found, true

@@ -1,7 +1,7 @@
 package devicestore
 
 import (
-	"fmt"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -39,7 +39,7 @@ func TestWhatADeviceRemembersIsBounded(t *testing.T) {
 	paired := pair(t, p, testJID, testLID)
 	d := paired.Sessions.(*device)
 	for i := range 3 * maxLIDs {
-		pn, lid := types.NewJID(fmt.Sprint(79_100_000_000+i), types.DefaultUserServer), types.NewJID(fmt.Sprint(i), types.HiddenUserServer)
+		pn, lid := types.NewJID(strconv.Itoa(79_100_000_000+i), types.DefaultUserServer), types.NewJID(strconv.Itoa(i), types.HiddenUserServer)
 		_, err := paired.LIDs.GetLIDForPN(t.Context(), pn)
 		require.NoError(t, err)
 		_, err = paired.PrivacyTokens.GetPrivacyToken(t.Context(), pn)

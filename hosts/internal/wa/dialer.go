@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/proto/waWa6"
@@ -37,24 +36,28 @@ func NewDialer(devices *devicestore.Store, cfg Config, logger *slog.Logger) (*Di
 	if err != nil {
 		return nil, err
 	}
-	if cfg.NoiseRoot != nil {
-		whatsmeow.WACertPubKey = *cfg.NoiseRoot
-	}
-	setHealthInterval(cfg.HealthInterval)
-	store.DeviceProps.Os = new(deviceName)
-	store.DeviceProps.RequireFullSync = new(false)
+	setGlobals(cfg)
 	return &Dialer{devices: devices, ways: ways, gates: cfg.Gates, logger: logger}, nil
 }
 
 // globals guards whatsmeow's variables while they are set: tests have several dialers in a process.
 var globals sync.Mutex
 
-// setHealthInterval makes whatsmeow ping its connections at most this far apart.
-func setHealthInterval(most time.Duration) {
+// setGlobals sets what whatsmeow has one of for all connections of a process. What is as it should be is not touched,
+// because the connections of another dialer may be reading it.
+func setGlobals(cfg Config) {
 	globals.Lock()
 	defer globals.Unlock()
-	if most > 0 && most != whatsmeow.KeepAliveIntervalMax {
+	if cfg.NoiseRoot != nil && whatsmeow.WACertPubKey != *cfg.NoiseRoot {
+		whatsmeow.WACertPubKey = *cfg.NoiseRoot
+	}
+	// At most so far apart are its pings.
+	if most := cfg.HealthInterval; most > 0 && most != whatsmeow.KeepAliveIntervalMax {
 		whatsmeow.KeepAliveIntervalMin, whatsmeow.KeepAliveIntervalMax = most*2/3, most
+	}
+	if props := store.DeviceProps; props.GetOs() != deviceName {
+		props.Os = new(deviceName)
+		props.RequireFullSync = new(false)
 	}
 }
 

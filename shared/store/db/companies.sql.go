@@ -288,6 +288,55 @@ func (q *Queries) PrepareSend(ctx context.Context, db DBTX, arg PrepareSendParam
 	return i, err
 }
 
+const updateCompany = `-- name: UpdateCompany :one
+UPDATE companies SET
+    title = coalesce($1, title),
+    whatsapp_phone = coalesce($2, whatsapp_phone),
+    whatsapp_config = coalesce($3::jsonb, whatsapp_config),
+    rate_per_minute = coalesce(nullif($4::integer, 0), rate_per_minute),
+    rate_burst = coalesce(nullif($5::integer, 0), rate_burst)
+WHERE company_id = $6
+RETURNING id, company_id, title, whatsapp_enabled, whatsapp_phone, whatsapp_status, whatsapp_config, whatsapp_last_connected, whatsapp_connection_method, shard, rate_per_minute, rate_burst, created_at
+`
+
+type UpdateCompanyParams struct {
+	Title         *string
+	Phone         *string
+	Config        json.RawMessage
+	RatePerMinute int
+	RateBurst     int
+	CompanyID     string
+}
+
+// What is not given stays as it is; a rate that is not given is 0.
+func (q *Queries) UpdateCompany(ctx context.Context, db DBTX, arg UpdateCompanyParams) (Company, error) {
+	row := db.QueryRow(ctx, updateCompany,
+		arg.Title,
+		arg.Phone,
+		arg.Config,
+		arg.RatePerMinute,
+		arg.RateBurst,
+		arg.CompanyID,
+	)
+	var i Company
+	err := row.Scan(
+		&i.ID,
+		&i.CompanyID,
+		&i.Title,
+		&i.WhatsappEnabled,
+		&i.WhatsappPhone,
+		&i.WhatsappStatus,
+		&i.WhatsappConfig,
+		&i.WhatsappLastConnected,
+		&i.WhatsappConnectionMethod,
+		&i.Shard,
+		&i.RatePerMinute,
+		&i.RateBurst,
+		&i.CreatedAt,
+	)
+	return i, err
+}
+
 const updateCompanyProfile = `-- name: UpdateCompanyProfile :exec
 UPDATE companies SET
     title = coalesce($1, title),

@@ -9,6 +9,42 @@ import (
 	"context"
 )
 
+const countSessionsOfHost = `-- name: CountSessionsOfHost :many
+SELECT l.shard, coalesce(s.state, '')::text AS state, count(s.id) AS sessions
+FROM shard_lease l
+LEFT JOIN companies c ON c.shard = l.shard
+LEFT JOIN whatsapp_sessions s ON s.company_id = c.company_id
+WHERE l.host_id = $1::text AND l.expires_at > now()
+GROUP BY l.shard, s.state
+`
+
+type CountSessionsOfHostRow struct {
+	Shard    int
+	State    string
+	Sessions int64
+}
+
+// What a host owns: its shards, and the sessions of their companies by state. A shard without companies is a row without a state.
+func (q *Queries) CountSessionsOfHost(ctx context.Context, db DBTX, hostID string) ([]CountSessionsOfHostRow, error) {
+	rows, err := db.Query(ctx, countSessionsOfHost, hostID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CountSessionsOfHostRow
+	for rows.Next() {
+		var i CountSessionsOfHostRow
+		if err := rows.Scan(&i.Shard, &i.State, &i.Sessions); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const measureFleet = `-- name: MeasureFleet :one
 
 SELECT (SELECT count(*) FROM hosts h WHERE h.heartbeat_at > now() - interval '1 minute') AS hosts,

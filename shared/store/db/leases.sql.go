@@ -47,6 +47,35 @@ func (q *Queries) CountLiveShards(ctx context.Context, db DBTX) (CountLiveShards
 	return i, err
 }
 
+const getOwner = `-- name: GetOwner :one
+SELECT c.shard, coalesce(l.host_id, '')::text AS host_id, l.term, coalesce(l.host_id IS NOT NULL AND l.expires_at > now(), false)::boolean AS live,
+       coalesce((SELECT h.draining FROM hosts h WHERE h.host_id = l.host_id), false)::boolean AS draining
+FROM companies c LEFT JOIN shard_lease l ON l.shard = c.shard
+WHERE c.company_id = $1
+`
+
+type GetOwnerRow struct {
+	Shard    int
+	HostID   string
+	Term     *uuid.UUID
+	Live     bool
+	Draining bool
+}
+
+// Whether a living host looks after a company, and which one held its shard last.
+func (q *Queries) GetOwner(ctx context.Context, db DBTX, companyID string) (GetOwnerRow, error) {
+	row := db.QueryRow(ctx, getOwner, companyID)
+	var i GetOwnerRow
+	err := row.Scan(
+		&i.Shard,
+		&i.HostID,
+		&i.Term,
+		&i.Live,
+		&i.Draining,
+	)
+	return i, err
+}
+
 const holdFence = `-- name: HoldFence :one
 SELECT epoch FROM shard_lease WHERE shard = $1 AND term = $2::uuid FOR KEY SHARE
 `

@@ -61,3 +61,14 @@ SELECT count(*) FILTER (WHERE direction = 'outgoing' AND sent_at IS NOT NULL) AS
        count(*) FILTER (WHERE direction = 'outgoing' AND status = 'failed') AS failed,
        coalesce(avg(extract(epoch FROM sent_at - created_at)) FILTER (WHERE direction = 'outgoing' AND sent_at IS NOT NULL), 0)::float8 AS response_seconds
 FROM messages WHERE company_id = @company_id;
+
+-- name: UpdateCompany :one
+-- What is not given stays as it is; a rate that is not given is 0.
+UPDATE companies SET
+    title = coalesce(sqlc.narg(title), title),
+    whatsapp_phone = coalesce(sqlc.narg(phone), whatsapp_phone),
+    whatsapp_config = coalesce(sqlc.narg(config)::jsonb, whatsapp_config),
+    rate_per_minute = coalesce(nullif(@rate_per_minute::integer, 0), rate_per_minute),
+    rate_burst = coalesce(nullif(@rate_burst::integer, 0), rate_burst)
+WHERE company_id = @company_id
+RETURNING *;

@@ -99,3 +99,10 @@ FROM hosts h WHERE h.heartbeat_at > now() - interval '1 minute' ORDER BY h.host_
 
 -- name: CountLiveShards :one
 SELECT count(*) FILTER (WHERE host_id IS NOT NULL AND expires_at > now()) AS live, count(*) AS total FROM shard_lease;
+
+-- name: GetOwner :one
+-- Whether a living host looks after a company, and which one held its shard last.
+SELECT c.shard, coalesce(l.host_id, '')::text AS host_id, l.term, coalesce(l.host_id IS NOT NULL AND l.expires_at > now(), false)::boolean AS live,
+       coalesce((SELECT h.draining FROM hosts h WHERE h.host_id = l.host_id), false)::boolean AS draining
+FROM companies c LEFT JOIN shard_lease l ON l.shard = c.shard
+WHERE c.company_id = @company_id;

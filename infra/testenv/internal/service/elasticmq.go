@@ -1,7 +1,6 @@
 package service
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"errors"
@@ -13,8 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"wafleet/infra/local/devpg/cachedir"
 )
 
 // elasticMQPom names the server and, with it, its version; a change of it is fetched into another folder.
@@ -33,7 +30,7 @@ func startElasticMQ(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, missing("java", "default-jre-headless", "openjdk")
 	}
-	jars, err := fetchElasticMQ(ctx)
+	jars, err := fetchJars(ctx, "elasticmq-"+elasticMQVersion, elasticMQPom)
 	if err != nil {
 		return nil, err
 	}
@@ -55,43 +52,6 @@ func startElasticMQ(ctx context.Context) (*Server, error) {
 	}
 	server.URL = url
 	return server, nil
-}
-
-// fetchElasticMQ returns a folder with the server and all that it depends on.
-func fetchElasticMQ(ctx context.Context) (string, error) {
-	cache, err := cachedir.Root()
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Join(cache, "elasticmq-"+elasticMQVersion)
-	err = cachedir.Fill(ctx, dir, func(ctx context.Context, temporary string) error {
-		mvn, err := exec.LookPath("mvn")
-		if err != nil {
-			return missing("mvn", "maven", "maven")
-		}
-		pom := filepath.Join(temporary, "pom.xml")
-		if err := os.WriteFile(pom, elasticMQPom, 0o600); err != nil {
-			return fmt.Errorf("write pom: %w", err)
-		}
-		cmd := exec.CommandContext(ctx, mvn, "-B", "-q", "-f", pom, "dependency:copy-dependencies", "-DoutputDirectory="+temporary, "-DincludeScope=runtime")
-		var out bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &out
-		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("fetch ElasticMQ with mvn: %w: %s", err, firstError(out.String()))
-		}
-		return nil
-	})
-	return dir, err
-}
-
-// firstError is the line of Maven's output that tells the most.
-func firstError(out string) string {
-	for line := range strings.Lines(out) {
-		if strings.Contains(line, "ERROR") {
-			return strings.TrimSpace(line)
-		}
-	}
-	return "no output"
 }
 
 func listQueues(ctx context.Context, url string) (err error) {

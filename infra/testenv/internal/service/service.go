@@ -23,6 +23,7 @@ func All() []Kind {
 		{"postgres", "Postgres", "TEST_DATABASE_URL", startPostgres},
 		{"redis", "Redis", "TEST_REDIS_URL", startRedis},
 		{"sqs", "SQS", "TEST_SQS_URL", startElasticMQ},
+		{"dynamodb", "DynamoDB", "TEST_DYNAMODB_URL", startDynamoDB},
 	}
 }
 

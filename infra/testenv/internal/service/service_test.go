@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -104,8 +105,27 @@ func TestSQS(t *testing.T) {
 	stop(t, server)
 }
 
+func TestDynamoDB(t *testing.T) {
+	t.Parallel()
+	server := startKind(t, "dynamodb")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader("{}"))
+	require.NoError(t, err)
+	req.Header.Set("X-Amz-Target", "DynamoDB_20120810.ListTables")
+	req.Header.Set("Content-Type", "application/x-amz-json-1.0")
+	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=x")
+	req.Close = true
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.JSONEq(t, `{"TableNames":[]}`, string(body))
+	stop(t, server)
+}
+
 func TestPomAndVersionAgree(t *testing.T) {
 	t.Parallel()
+	require.Contains(t, string(dynamoDBPom), "<version>"+dynamoDBVersion+"</version>")
 	require.Contains(t, string(elasticMQPom), "<version>"+elasticMQVersion+"</version>")
 }
 
