@@ -267,7 +267,7 @@ func share(t *testing.T) (a, b *host) {
 // quick makes a Keeper with a long TTL look around often.
 type quick struct{ *lease.Table }
 
-func (quick) TTL() time.Duration { return 300 * time.Millisecond }
+func (quick) TTL() time.Duration { return 1200 * time.Millisecond }
 
 func TestADeniedRenewalIsALoss(t *testing.T) {
 	t.Parallel()

@@ -13,8 +13,7 @@ import (
 func (k *Keeper) place(ctx context.Context) {
 	attempt, cancel := context.WithTimeout(ctx, k.patience())
 	defer cancel()
-	count, draining := k.count()
-	asked := k.asked() // before the survey, which then has whatever is not among them any more
+	count, asked, draining := k.count() // before the survey, which then has whatever is not among them any more
 	survey, err := k.leases.Survey(attempt)
 	if err != nil {
 		k.logger.WarnContext(ctx, "leases cannot be surveyed", "error", err)
@@ -64,10 +63,17 @@ func (k *Keeper) patient(hosts []lease.Host) bool {
 	return len(hosts) <= 1 && time.Since(k.started) < k.config.Grace
 }
 
-func (k *Keeper) count() (held int, draining bool) {
+// count is how many shards are held, and how many the owner is closing or just releasing: all at one moment, so that one
+// that goes is among either.
+func (k *Keeper) count() (held, asked int, draining bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return len(k.held), k.draining
+	for _, h := range k.held {
+		if h.asked {
+			asked++
+		}
+	}
+	return len(k.held), asked + k.leaving, k.draining
 }
 
 // fill takes up to that many shards in one statement: late ones only if this host's own row of renewals is long enough
@@ -94,7 +100,7 @@ func (k *Keeper) fill(ctx context.Context, missing int, dead []string, survey le
 
 // losable is how many Losts may still have to be told. Only the loop adds events, so that there is room from here on.
 func (k *Keeper) losable() int {
-	held, _ := k.count()
+	held, _, _ := k.count()
 	return held
 }
 
@@ -171,17 +177,4 @@ func (k *Keeper) movable() (held []*holding) {
 		return held
 	}
 	return slices.DeleteFunc(held, func(h *holding) bool { return k.config.Companies.Pairing(h.lease.Shard) })
-}
-
-// asked counts the shards that the owner is closing, or just releasing.
-func (k *Keeper) asked() (n int) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	n = k.leaving
-	for _, h := range k.held {
-		if h.asked {
-			n++
-		}
-	}
-	return n
 }
