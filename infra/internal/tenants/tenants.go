@@ -17,12 +17,10 @@ const (
 	Most = 10_000
 	// pairings is how many sessions are paired at a time.
 	pairings = 16
-	// qrWithin is how long a session may take to show its QR code.
+	// qrWithin is how long a session may take to show its QR code. The first one is shown for a minute; when it gets lost
+	// on its way to the board, the second one follows.
 	qrWithin = 90 * time.Second
 	qrPoll   = 50 * time.Millisecond
-	// askAgain is after how long somebody who sees no QR code asks for the session once more: codes are hints that may get
-	// lost on their way to the board, and the next one comes after a minute.
-	askAgain = 10 * time.Second
 )
 
 // Company is the id, the number, and the number of the one customer of a company.
@@ -64,16 +62,12 @@ func link(ctx context.Context, api *remote.API, simulator *remote.Simulator, n i
 	if err := api.CreateCompany(ctx, id); err != nil {
 		return err
 	}
+	if err := api.Initialize(ctx, id); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, qrWithin, fmt.Errorf("no QR code of %s within %s", id, qrWithin))
 	defer cancel()
-	var asked time.Time
 	for {
-		if time.Since(asked) > askAgain {
-			if err := api.Initialize(ctx, id); err != nil {
-				return err
-			}
-			asked = time.Now()
-		}
 		qr, err := api.QR(ctx, id)
 		if err != nil {
 			return err
