@@ -119,8 +119,9 @@ func New(ctx context.Context, deps Deps, cfg Config) (*App, error) {
 		Queue: deps.Queue, Store: durable, Vault: deps.Vault, HostID: cfg.HostID, Kick: a.fleet.Kick,
 		Announce: a.announce, Registry: deps.Registry, Logger: deps.Logger,
 	})
-	a.nudges = rpc.NewListener(deps.Redis, deps.Logger, func(companyID string) {
-		a.fleet.Reconcile(context.WithoutCancel(ctx), companyID)
+	a.nudges = rpc.NewListener(deps.Redis, deps.Logger, rpc.Hints{
+		Session: func(companyID string) { a.fleet.Reconcile(context.WithoutCancel(ctx), companyID) },
+		Outbox:  a.fleet.Kick,
 	})
 	a.reports = newReports(deps, cfg)
 	return a, nil

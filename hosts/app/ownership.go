@@ -13,6 +13,7 @@ import (
 	"wafleet/hosts/internal/peer"
 	"wafleet/hosts/internal/shard"
 	"wafleet/shared/lease"
+	"wafleet/shared/queue"
 	"wafleet/shared/store"
 )
 
@@ -184,7 +185,9 @@ func (a *App) open(ctx context.Context, fence store.Fence) {
 	for ctx.Err() == nil {
 		err := a.fleet.OpenShard(ctx, fence)
 		if err == nil {
-			a.ingest.OpenShard(ctx, fence.Shard)
+			if !queue.IsLocal(a.deps.Queue) { // else there is nothing to take over
+				a.ingest.OpenShard(ctx, fence.Shard)
+			}
 			return
 		}
 		a.deps.Logger.WarnContext(ctx, "open shard", "shard", fence.Shard, "error", err)

@@ -38,7 +38,9 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "stop simulator:", err)
 		return 1
 	}
-	if err := goleak.Find(); err != nil && code == 0 {
+	// whatsmeow blocks for ever on a frame that comes while a connection is being closed.
+	leakedPump := goleak.IgnoreAnyFunction("go.mau.fi/whatsmeow/socket.(*FrameSocket).readPump")
+	if err := goleak.Find(leakedPump); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

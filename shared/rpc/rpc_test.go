@@ -1,6 +1,7 @@
 package rpc_test
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"testing"
@@ -93,24 +94,31 @@ func TestNudgesArrive(t *testing.T) {
 	t.Parallel()
 	onEveryRedis(t, func(t *testing.T, client redis.UniversalClient) {
 		t.Helper()
-		ctx, heard := t.Context(), make(chan string, 64)
-		listener := rpc.NewListener(client, slog.New(slog.DiscardHandler), func(id string) {
-			select {
-			case heard <- id:
-			default:
+		ctx, sessions, outboxes := t.Context(), make(chan string, 64), make(chan string, 64)
+		hear := func(heard chan<- string) func(id string) {
+			return func(id string) {
+				select {
+				case heard <- id:
+				default:
+				}
 			}
-		})
+		}
+		listener := rpc.NewListener(client, slog.New(slog.DiscardHandler), rpc.Hints{Session: hear(sessions), Outbox: hear(outboxes)})
 		require.NoError(t, listener.Start(ctx))
 		board := rpc.NewBoard(client)
-		require.Eventually(t, func() bool { // until the subscription is there
-			require.NoError(t, board.Nudge(ctx, t.Name()))
-			select {
-			case id := <-heard:
-				return id == t.Name()
-			default:
-				return false
-			}
-		}, 5*time.Second, 10*time.Millisecond)
+		await := func(nudge func(ctx context.Context, companyID string) error, heard <-chan string, company string) {
+			require.Eventually(t, func() bool { // until the subscription is there
+				require.NoError(t, nudge(ctx, company))
+				select {
+				case id := <-heard:
+					return id == company
+				default:
+					return false
+				}
+			}, 5*time.Second, 10*time.Millisecond)
+		}
+		await(board.Nudge, sessions, t.Name()+"/session")
+		await(board.NudgeOutbox, outboxes, t.Name()+"/outbox")
 		require.NoError(t, listener.Stop(ctx))
 		require.NoError(t, listener.Stop(ctx), "twice")
 	})

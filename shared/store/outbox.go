@@ -34,10 +34,9 @@ type Attempt struct {
 	Wire                 []byte    // sealed; kept if the message has one already
 }
 
-// QueueAll makes the bodies of accepted messages durable, in one commit, and returns those that were not before. It
-// writes to the given database, see Handover.
-func (s *Store) QueueAll(ctx context.Context, to db.DBTX, sends []db.QueueMessageParams) (fresh []db.QueueMessageParams, err error) {
-	s.queries.QueueMessage(ctx, to, sends).QueryRow(func(i int, _ string, rowErr error) {
+// QueueAll makes the bodies of accepted messages durable, in one commit, and returns those that were not before.
+func (s *Store) QueueAll(ctx context.Context, sends []db.QueueMessageParams) (fresh []db.QueueMessageParams, err error) {
+	s.queries.QueueMessage(ctx, s.pool, sends).QueryRow(func(i int, _ string, rowErr error) {
 		switch {
 		case rowErr == nil:
 			fresh = append(fresh, sends[i])
@@ -97,15 +96,12 @@ func (s *Store) Advance(ctx context.Context, fence Fence, m Move, about Subject,
 		Shard: fence.Shard, Term: fence.Term, HostID: fence.HostID, CompanyID: m.CompanyID, MessageID: m.MessageID,
 		Status: string(m.To), FromStates: words(m.sources()), Reason: m.Reason, Delay: m.Delay.Seconds(), EventType: m.To.EventType(),
 	}
-	if next != nil {
-		params.NextID, params.Incarnation, params.NextWire = next.MessageID, next.Incarnation, next.Wire
-	}
 	if params.EventType != "" {
 		if params.EventID, params.EventData, err = s.sealEvent(ctx, Event{CompanyID: m.CompanyID, Data: progress(about, m)}); err != nil {
 			return false, nil, err
 		}
 	}
-	row, err := s.queries.AdvanceMessage(ctx, s.pool, params)
+	row, err := s.advance(ctx, params, next)
 	switch {
 	case err != nil:
 		return false, nil, fmt.Errorf("advance message: %w", err)
@@ -115,6 +111,18 @@ func (s *Store) Advance(ctx context.Context, fence Fence, m Move, about Subject,
 		return row.Begun, nil, ErrNotMoved
 	}
 	return row.Begun, announced(m.CompanyID, row.At, row.Deliveries), nil
+}
+
+func (s *Store) advance(ctx context.Context, p db.AdvanceMessageParams, next *Attempt) (row db.AdvanceAndBeginRow, err error) {
+	if next != nil {
+		return s.queries.AdvanceAndBegin(ctx, s.pool, db.AdvanceAndBeginParams{
+			NextID: next.MessageID, Incarnation: next.Incarnation, NextWire: next.Wire,
+			Shard: p.Shard, Term: p.Term, HostID: p.HostID, CompanyID: p.CompanyID, MessageID: p.MessageID, Status: p.Status, FromStates: p.FromStates,
+			Reason: p.Reason, Delay: p.Delay, EventType: p.EventType, EventID: p.EventID, EventData: p.EventData,
+		})
+	}
+	alone, err := s.queries.AdvanceMessage(ctx, s.pool, p)
+	return db.AdvanceAndBeginRow{Held: alone.Held, Moved: alone.Moved, At: alone.At, Deliveries: alone.Deliveries}, err
 }
 
 // sources are the states that the step may be made from.

@@ -230,7 +230,7 @@ func TestQueueAll(t *testing.T) {
 		add(company, "given up")
 		add(company, "given up") // a redelivery may be in the same batch
 		add(company, "never accepted")
-		rows, err := f.QueueAll(t.Context(), f.pool, sends)
+		rows, err := f.QueueAll(t.Context(), sends)
 		require.NoError(t, err)
 		for _, row := range rows {
 			require.Equal(t, company, row.CompanyID)

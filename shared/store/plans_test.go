@@ -93,8 +93,13 @@ func (f *fixture) life(t *testing.T, id string, tell func(step string, read int6
 			return q.MarkEnqueued(ctx, f.pool, db.MarkEnqueuedParams{CompanyID: company, MessageID: id})
 		}},
 		{"queue", func() error {
-			queued, err := f.QueueAll(ctx, f.pool, []db.QueueMessageParams{{CompanyID: company, MessageID: id, Body: []byte("body"), HostID: "host-a"}})
+			queued, err := f.QueueAll(ctx, []db.QueueMessageParams{{CompanyID: company, MessageID: id, Body: []byte("body"), HostID: "host-a"}})
 			require.Len(t, queued, 1)
+			return err
+		}},
+		{"list due companies", func() error {
+			due, err := q.ListDueCompanies(ctx, f.pool, []int{0, 1})
+			require.Equal(t, []string{company}, due)
 			return err
 		}},
 		{"peek", func() error {

@@ -37,16 +37,6 @@ func New(pool *pgxpool.Pool, sealer Sealer) *Store {
 // Pool is the database, for single statements: store.Queries().GetSession(ctx, store.Pool(), id).
 func (s *Store) Pool() *pgxpool.Pool { return s.pool }
 
-// Handover is the database for writes on either side of the hand-over queue that need no flush of their own, because
-// a Send or another commit flushes them before anybody relies on them. That holds when the queue lives in the same
-// database; with any other it is Pool.
-func (s *Store) Handover(q any) *pgxpool.Pool {
-	if same, ok := q.(tables); ok {
-		return same.Unflushed()
-	}
-	return s.pool
-}
-
 // Queries are the compiled statements.
 func (s *Store) Queries() *db.Queries { return s.queries }
 

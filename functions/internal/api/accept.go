@@ -12,6 +12,7 @@ import (
 
 	"wafleet/shared/message"
 	"wafleet/shared/problem"
+	"wafleet/shared/queue"
 	"wafleet/shared/ratelimit"
 	"wafleet/shared/session"
 	"wafleet/shared/store"
@@ -42,8 +43,7 @@ func (a acceptance) result() string {
 // queueRetry is when a caller may try again after the queue failed.
 const queueRetry = 2 * time.Second
 
-// accept makes steps 1 and 2 of a send: the row under its final id, then the body into the queue of the company's shard.
-// It returns nil once the message is durably queued.
+// accept makes a send durable under its final id and wakes the host that will send it; nil means that it is durable.
 //
 // A call that is repeated with its Idempotency-Key finds its row. It spends nothing of the limit, is answered as the
 // first one was, and, if the message never got out of the queue as far as the row knows, queues it again; the
@@ -136,19 +136,15 @@ type sealedSend struct {
 	content message.Content
 }
 
-// seal makes the body that travels through the queue.
+// seal makes the body that is stored.
 func (a *API) seal(ctx context.Context, s sealedSend) ([]byte, error) {
 	text, err := s.content.Encode()
 	if err != nil {
-		return nil, fmt.Errorf("enqueue: %w", err)
-	}
-	sealed, err := a.vault.Seal(ctx, s.company, message.BodyContext(s.id), text)
-	if err != nil {
 		return nil, fmt.Errorf("seal message: %w", err)
 	}
-	body, err := message.Envelope{CompanyID: s.company, MessageID: s.id, Body: sealed}.Encode()
+	body, err := a.vault.Seal(ctx, s.company, message.BodyContext(s.id), text)
 	if err != nil {
-		return nil, fmt.Errorf("enqueue: %w", err)
+		return nil, fmt.Errorf("seal message: %w", err)
 	}
 	return body, nil
 }
@@ -162,6 +158,11 @@ func (a *API) promise(ctx context.Context, s sealedSend, err error) error {
 		// The queue has it, so the answer is yes; the host that takes it from there fills this in.
 		a.logger.WarnContext(ctx, "send.mark_enqueued", "error", err, "company_id", s.company, "message_id", s.id)
 		return nil
+	case err == nil && queue.IsLocal(a.queue):
+		// The queue would have told the host. Without the hint it finds the message at its next look.
+		if err := a.board.NudgeOutbox(ctx, s.company); err != nil {
+			a.logger.DebugContext(ctx, "send.nudge", "error", err, "company_id", s.company)
+		}
 	}
 	return err
 }

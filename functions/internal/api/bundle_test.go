@@ -64,6 +64,7 @@ type options struct {
 	config  config.API
 	pool    []pgtest.Option
 	handler []string // tags
+	local   bool     // the queue is in the hosts' database
 }
 
 func setup(t *testing.T, change ...func(*options)) *bundle {
@@ -84,13 +85,17 @@ func setup(t *testing.T, change ...func(*options)) *bundle {
 	inPostgres, err := pgqueue.New(b.pool, queue.Definitions(4), slog.New(slog.DiscardHandler), pgqueue.Config{})
 	require.NoError(t, err)
 	b.queue = &breakableQueue{Queue: inPostgres}
+	var sends api.Queue = b.queue
+	if o.local {
+		sends = localQueue{b.queue}
+	}
 
 	client := redis.NewClient(&redis.Options{Addr: b.redis.Addr(), ContextTimeoutEnabled: true, MaxRetries: -1, DialTimeout: 50 * time.Millisecond})
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
 	b.board = rpc.NewBoard(client)
 
 	b.handler = api.New(api.Deps{
-		Store: b.store, Vault: b.vault, Queue: b.queue, Redis: client, Installation: installation, Config: o.config,
+		Store: b.store, Vault: b.vault, Queue: sends, Redis: client, Installation: installation, Config: o.config,
 		Logger: slog.New(slog.NewJSONHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelDebug})), Registry: b.registry,
 	}).Handler(o.handler...)
 	b.admin = b.key(t, nil, "admin")
@@ -113,6 +118,22 @@ func likeAFunction(o *options) {
 	o.pool = append(o.pool, pgtest.Configure(func(c *pgxpool.Config) {
 		c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 	}))
+}
+
+// inTheHostsDatabase is how everything runs without a cloud.
+func inTheHostsDatabase(o *options) { o.local = true }
+
+// listen hears what hosts are told until the function it returns is called.
+func (b *bundle) listen(t *testing.T, hints rpc.Hints) (stop func()) {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: b.redis.Addr()})
+	listener := rpc.NewListener(client, slog.New(slog.DiscardHandler), hints)
+	require.NoError(t, listener.Start(t.Context()))
+	require.Eventually(t, func() bool { return len(b.redis.PubSubChannels("*")) > 0 }, 5*time.Second, time.Millisecond)
+	return func() {
+		require.NoError(t, listener.Stop(context.WithoutCancel(t.Context())))
+		require.NoError(t, client.Close())
+	}
 }
 
 // key stores a new API key and returns it.
@@ -327,6 +348,11 @@ func (b *bundle) queued(t *testing.T) []queue.Received {
 		}
 	}
 }
+
+// localQueue is in the database that the hosts read.
+type localQueue struct{ *breakableQueue }
+
+func (localQueue) Local() {}
 
 // breakableQueue is a real queue behind a line that can be cut.
 type breakableQueue struct {

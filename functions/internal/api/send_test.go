@@ -8,11 +8,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"wafleet/shared/message"
 	"wafleet/shared/queue"
+	"wafleet/shared/rpc"
 	"wafleet/shared/session"
 )
 
@@ -319,4 +321,33 @@ func TestSendsAreQueuedInTheOrderOfTheirAnswers(t *testing.T) {
 	}
 	require.Equal(t, want, got)
 	require.LessOrEqual(t, len(want), queue.MaxBatch*2)
+}
+
+// Where hosts read the API's database a send goes through no queue: it waits there for its turn, and the host is woken.
+func TestSendIntoTheHostsDatabase(t *testing.T) {
+	t.Parallel()
+	b := setup(t, inTheHostsDatabase)
+	b.company(t, "962302", session.Connected)
+	woken := make(chan string, 1)
+	listener := b.listen(t, rpc.Hints{Outbox: func(companyID string) { woken <- companyID }})
+	defer listener()
+	b.queue.setCut(true) // nothing needs it
+	id := b.do(t, http.MethodPost, "/send", b.admin, hello, "Idempotency-Key", "1").status(200).golden("send").value("data", "messageId")
+	select {
+	case companyID := <-woken:
+		require.Equal(t, "962302", companyID)
+	case <-time.After(5 * time.Second):
+		require.FailNow(t, "no host was woken")
+	}
+	var status string
+	var body []byte
+	require.NoError(t, b.pool.QueryRow(t.Context(), `SELECT status, body FROM messages WHERE message_id = $1`, id).Scan(&status, &body))
+	require.Equal(t, "queued", status)
+	text, err := b.vault.Open(t.Context(), "962302", message.BodyContext(fmt.Sprint(id)), body)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"type":"text","text":"Hello World"}`, string(text))
+
+	replay := b.do(t, http.MethodPost, "/send", b.admin, hello, "Idempotency-Key", "1").status(200)
+	require.Equal(t, "true", replay.Header().Get("Idempotent-Replayed"))
+	require.Equal(t, 1, scan[int](t, b, `SELECT count(*) FROM messages`))
 }

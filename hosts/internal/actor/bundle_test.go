@@ -290,7 +290,7 @@ func (b *bundle) queueFor(t *testing.T, company, id, phone, text string, change 
 	require.NoError(t, err)
 	body, err := b.vault.Seal(ctx, company, message.BodyContext(id), plain)
 	require.NoError(t, err)
-	queued, err := b.store.QueueAll(ctx, pool, []db.QueueMessageParams{{CompanyID: company, MessageID: id, Body: body, HostID: "h"}})
+	queued, err := b.store.QueueAll(ctx, []db.QueueMessageParams{{CompanyID: company, MessageID: id, Body: body, HostID: "h"}})
 	require.NoError(t, err)
 	require.Len(t, queued, 1)
 }

@@ -26,7 +26,8 @@ type Config struct {
 	QRFirstTTL     time.Duration
 	QRNextTTL      time.Duration
 	PairingCodeTTL time.Duration
-	PollInterval   time.Duration // for lost nudges and messages that became due
+	PollInterval   time.Duration // for lost nudges
+	DueInterval    time.Duration // for messages that became due, or whose nudge was lost; 0: 1 s
 	PingPause      time.Duration // before the second opinion on a socket that left a ping unanswered; 0: 5 s
 	PingTimeout    time.Duration // for the answer to that; 0: 10 s
 	LoginTimeout   time.Duration // between the handshake and a login or the first QR code; 0: 30 s
@@ -101,6 +102,7 @@ type shard struct {
 
 // NewFleet returns a fleet without shards.
 func NewFleet(d Deps, cfg Config) *Fleet {
+	cfg.DueInterval = cmp.Or(cfg.DueInterval, time.Second)
 	cfg.LoginTimeout = cmp.Or(cfg.LoginTimeout, loginTimeout)
 	cfg.QRFirstTTL = min(cfg.QRFirstTTL, firstQRLife)
 	cfg.PingPause = cmp.Or(cfg.PingPause, pingPause)
@@ -123,14 +125,18 @@ func NewFleet(d Deps, cfg Config) *Fleet {
 // Start begins to poll for desired states and due messages: nudges may be lost, and time passes.
 func (f *Fleet) Start(ctx context.Context) error {
 	ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	f.poller.Go(func() {
-		for sleep(ctx, f.deps.cfg.PollInterval/2+backoff(f.deps.cfg.PollInterval, 1)) {
-			if err := f.poll(ctx); err != nil && ctx.Err() == nil {
-				f.deps.logger.WarnContext(ctx, "poll sessions", "error", err)
-			}
-		}
-	})
+	f.poller.Go(func() { f.repeat(ctx, "poll sessions", f.deps.cfg.PollInterval, f.poll) })
+	f.poller.Go(func() { f.repeat(ctx, "poll outbox", f.deps.cfg.DueInterval, f.kickDue) })
 	return nil
+}
+
+// repeat polls about every interval until the context ends.
+func (f *Fleet) repeat(ctx context.Context, what string, interval time.Duration, poll func(ctx context.Context) error) {
+	for sleep(ctx, interval/2+backoff(interval, 1)) {
+		if err := poll(ctx); err != nil && ctx.Err() == nil {
+			f.deps.logger.WarnContext(ctx, what, "error", err)
+		}
+	}
 }
 
 // Stop closes every shard and waits.
@@ -269,19 +275,28 @@ func (f *Fleet) poll(ctx context.Context) error {
 	for _, row := range unreconciled {
 		f.ensure(row.CompanyID, row.Shard)
 	}
-	due, err := q.ListDueCompanies(ctx, pool, shards)
-	if err != nil {
-		return fmt.Errorf("list companies with due messages: %w", err)
-	}
-	for _, id := range due {
-		f.Kick(id)
-	}
 	f.resume()
 	if err := f.guard(ctx); err != nil {
 		return err
 	}
 	if err := f.deps.pacer.look(ctx, f.deps.store); err != nil {
 		return err
+	}
+	return nil
+}
+
+// kickDue kicks the outboxes that hold something to send now.
+func (f *Fleet) kickDue(ctx context.Context) error {
+	shards := f.held()
+	if len(shards) == 0 {
+		return nil
+	}
+	due, err := f.deps.store.Queries().ListDueCompanies(ctx, f.deps.store.Pool(), shards)
+	if err != nil {
+		return fmt.Errorf("list companies with due messages: %w", err)
+	}
+	for _, id := range due {
+		f.Kick(id)
 	}
 	return nil
 }

@@ -105,6 +105,9 @@ func (s *sender) transmit(ctx context.Context, conn Conn, row *db.PeekOutboxRow)
 func (s *sender) conclude(ctx context.Context, row *db.PeekOutboxRow, sendErr error, next *store.Attempt) (begun bool, err error) {
 	a, m := s.actor, verdict(row.MessageID, row.Attempt+1, sendErr)
 	m.CompanyID = a.companyID
+	if m.To == message.Unconfirmed {
+		s.beCertain(false)
+	}
 	if sendErr != nil {
 		s.logger.WarnContext(ctx, "outbound.attempt", "message_id", row.MessageID, "attempt", row.Attempt+1, "status", m.To, "reason", m.Reason, "error", sendErr)
 	} else {
@@ -169,6 +172,7 @@ func (s *sender) resolveDoubts(ctx context.Context, conn Conn, settled time.Time
 	maps.DeleteFunc(s.doubts, func(id string, _ doubt) bool { // settled by a receipt
 		return !slices.ContainsFunc(rows, func(row db.ListUnconfirmedRow) bool { return row.MessageID == id })
 	})
+	s.beCertain(len(rows) == 0)
 	for i := range rows {
 		if current, _ := s.current(); current != conn {
 			return false, nil

@@ -37,6 +37,7 @@ type sender struct {
 	running  bool
 	again    bool          // a kick came while running
 	undone   bool          // the last look at the outbox left something that nobody else will kick for
+	certain  bool          // no message was in doubt at the last look, and none has come into doubt since
 	idle     chan struct{} // closed when the goroutine ended; nil if none runs
 	inHand   string        // the message whose ack is awaited or being recorded
 	recorded chan struct{} // closed when inHand's outcome is written
@@ -68,7 +69,7 @@ func (s *sender) online(conn Conn) {
 // settle says that what piled up while offline has arrived: receipts among it have resolved what they could.
 func (s *sender) settle() {
 	s.mu.Lock()
-	s.settled = time.Now()
+	s.settled, s.certain = time.Now(), false
 	s.mu.Unlock()
 	s.kick()
 }
@@ -131,25 +132,36 @@ func (s *sender) run() {
 	}
 }
 
-// current returns the connection to send through, or nil when the sender should end.
+// current returns the connection to send through, or nil when the sender should end; and since when doubts may be
+// resolved, or zero when they may not or there are none.
 func (s *sender) current() (conn Conn, settled time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopping {
+	switch {
+	case s.stopping:
 		return nil, time.Time{}
+	case s.certain:
+		return s.conn, time.Time{}
 	}
 	return s.conn, s.settled
+}
+
+// beCertain says whether a look at the outbox has to care for doubts.
+func (s *sender) beCertain(certain bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.certain = certain
 }
 
 // drain sends until nothing is due, the session goes offline, or the actor stops.
 func (s *sender) drain(ctx context.Context) error {
 	for {
+		if err := s.reclaim(ctx); err != nil {
+			return err
+		}
 		conn, settled := s.current()
 		if conn == nil {
 			return nil
-		}
-		if err := s.reclaim(ctx); err != nil {
-			return err
 		}
 		if !settled.IsZero() {
 			if progress, err := s.resolveDoubts(ctx, conn, settled); err != nil || !progress {
@@ -160,8 +172,8 @@ func (s *sender) drain(ctx context.Context) error {
 		if err != nil || len(page) == 0 {
 			return err
 		}
-		progress, err := s.sendPage(ctx, page)
-		if err != nil || !progress {
+		more, err := s.sendPage(ctx, page)
+		if err != nil || !more {
 			return err
 		}
 	}
@@ -174,6 +186,7 @@ func (s *sender) reclaim(ctx context.Context) error {
 		return nil
 	}
 	s.actor.incarnation = uuid.New()
+	s.beCertain(false)
 	if err := s.actor.doubtStale(ctx); err != nil {
 		return err
 	}
@@ -195,9 +208,10 @@ func (s *sender) ending() bool {
 	return s.stopping
 }
 
-// sendPage sends what was peeked, in order. It ends early after anything but a plain success: a failure may
-// hold a chat or have closed the socket, so the outbox has to be looked at again.
-func (s *sender) sendPage(ctx context.Context, page []db.PeekOutboxRow) (progress bool, err error) {
+// sendPage sends what was peeked, in order. It ends early after anything but a plain success: a failure may hold a chat or
+// have closed the socket, so the outbox has to be looked at again. That is what it returns, and whether it pays: after the
+// last row of a short page nothing is left, and what comes later comes with a kick.
+func (s *sender) sendPage(ctx context.Context, page []db.PeekOutboxRow) (more bool, err error) {
 	begun := false
 	for i := range page {
 		conn, _ := s.current()
@@ -210,11 +224,9 @@ func (s *sender) sendPage(ctx context.Context, page []db.PeekOutboxRow) (progres
 				return false, err
 			}
 			if !begun {
-				progress = true // canceled or expired in between
-				continue
+				continue // canceled or expired in between
 			}
 		}
-		progress = true
 		release := s.take(row.MessageID)
 		sendErr := s.transmit(ctx, conn, row)
 		begun, err = s.conclude(ctx, row, sendErr, s.following(ctx, page[i+1:], sendErr))
@@ -223,7 +235,7 @@ func (s *sender) sendPage(ctx context.Context, page []db.PeekOutboxRow) (progres
 			return !offline(sendErr), err
 		}
 	}
-	return progress, nil
+	return len(page) == pageSize, nil
 }
 
 // following prepares the next message of the page, to be begun in the transaction that concludes this one.

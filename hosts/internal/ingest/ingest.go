@@ -222,8 +222,7 @@ func (in *Ingester) write(ctx context.Context, sends []db.QueueMessageParams) er
 	if len(sends) == 0 {
 		return nil
 	}
-	// With the queue in the same database a crash undoes the delete that follows before it undoes this.
-	queued, err := in.Store.QueueAll(ctx, in.Store.Handover(in.Queue), sends)
+	queued, err := in.Store.QueueAll(ctx, sends)
 	if err != nil {
 		return err
 	}

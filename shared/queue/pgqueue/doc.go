@@ -28,8 +28,7 @@
 // # What a crash of the server does
 //
 // Sends and hand-backs are on disk when the call returns. Claims and deletes follow within a second: a crash before that
-// delivers the message once more. Whoever writes to the same database before a Send may leave the flush to it: see
-// Queue.Unflushed.
+// delivers the message once more.
 //
 // # Limits
 //

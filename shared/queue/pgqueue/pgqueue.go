@@ -15,7 +15,10 @@ import (
 	"wafleet/shared/queue/pgqueue/sqlcgen"
 )
 
-var _ queue.Queue = (*Queue)(nil)
+var (
+	_ queue.Queue = (*Queue)(nil)
+	_ queue.Local = (*Queue)(nil)
+)
 
 // errNotStarted is what Receive answers when it would have to wait and nobody could wake it.
 var errNotStarted = fmt.Errorf("queue is not started: %w", queue.ErrUnavailable)
@@ -41,10 +44,9 @@ type Queue struct {
 	log         *slog.Logger
 
 	// mu guards what follows.
-	mu        sync.Mutex
-	cancel    context.CancelFunc
-	loops     sync.WaitGroup
-	unflushed *pgxpool.Pool
+	mu     sync.Mutex
+	cancel context.CancelFunc
+	loops  sync.WaitGroup
 }
 
 // New returns the queues with these definitions. The pool stays the caller's. It takes no session state, but the
@@ -76,9 +78,6 @@ func (q *Queue) Start(ctx context.Context) error {
 	if err != nil {
 		return classify(ctx, "start queue", err)
 	}
-	if q.unflushed, err = openUnflushed(ctx, q.pool); err != nil {
-		return errors.Join(classify(ctx, "start queue", err), conn.Close(ctx))
-	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	q.cancel = cancel
 	q.board.open()
@@ -106,37 +105,14 @@ func (q *Queue) Stop(ctx context.Context) error {
 	select {
 	case <-stopped:
 		q.cancel = nil
-		q.unflushed.Close()
-		q.unflushed = nil
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("stop queue: %w", ctx.Err())
 	}
 }
 
-// Unflushed is a second pool of the same database, whose commits do not wait for the disk. It is for writes that some
-// later commit makes durable before anybody is told of them: the log of a Postgres server has one order, so that a Send
-// that is on disk has everything before it on disk as well. Such a write costs microseconds where a flush costs
-// milliseconds. Outside of Start and Stop it is the ordinary pool.
-func (q *Queue) Unflushed() *pgxpool.Pool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.unflushed == nil {
-		return q.pool
-	}
-	return q.unflushed
-}
-
-func openUnflushed(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Pool, error) {
-	config := pool.Config()
-	config.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
-	config.MaxConns = max(2, config.MaxConns/2)
-	unflushed, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("open pool without flush: %w", err)
-	}
-	return unflushed, nil
-}
+// Local implements queue.Local.
+func (q *Queue) Local() {}
 
 // definition finds a queue by its name.
 func (q *Queue) definition(name string) (queue.Definition, error) {

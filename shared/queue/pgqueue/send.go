@@ -10,26 +10,14 @@ import (
 	"wafleet/shared/queue/pgqueue/sqlcgen"
 )
 
-// Check says why a message cannot be sent, without sending it: for who sends by a statement of its own.
-func (q *Queue) Check(name string, message queue.Message) error {
+// Send implements queue.Queue.
+func (q *Queue) Send(ctx context.Context, name string, message queue.Message) error {
 	def, err := q.definition(name)
 	if err != nil {
 		return err
 	}
 	if err := def.Check(message); err != nil {
 		return fmt.Errorf("send to %s: %w", name, err)
-	}
-	return nil
-}
-
-// Send implements queue.Queue.
-func (q *Queue) Send(ctx context.Context, name string, message queue.Message) error {
-	if err := q.Check(name, message); err != nil {
-		return err
-	}
-	def, err := q.definition(name)
-	if err != nil {
-		return err
 	}
 	return q.insert(ctx, def, []queue.Message{message})
 }

@@ -12,59 +12,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const acceptIntoQueue = `-- name: AcceptIntoQueue :one
-WITH accepted AS (
-    INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, lane, client_ref, body_hash, due_at, expires_at, enqueued_at, trace)
-    VALUES ($1, $2, $3, 'outgoing', 'accepted', $4, $5, $6, $7, $8, $9,
-        coalesce($10::timestamptz, now()), now() + make_interval(secs => $11::float8), now(),
-        jsonb_build_array(jsonb_build_object('status', 'accepted', 'at', now())))
-    ON CONFLICT (company_id, direction, message_id) DO NOTHING
-    RETURNING company_id, message_id
-), queued AS (
-    SELECT queue_send_fifo($12::text, a.company_id, a.message_id, $13::bytea) AS fresh FROM accepted a
-)
-SELECT count(queued.fresh) > 0 AS accepted FROM queued
-`
-
-type AcceptIntoQueueParams struct {
-	CompanyID string
-	Phone     string
-	MessageID string
-	Shard     int
-	Kind      string
-	Chat      string
-	Lane      int
-	ClientRef *string
-	BodyHash  []byte
-	DueAt     *time.Time
-	Ttl       *float64
-	Queue     string
-	Body      []byte
-}
-
-// Steps 1 and 2 at once, where the queue is a table of the same database (migration 00002). Not accepted: the id exists, and
-// nothing was queued.
-func (q *Queries) AcceptIntoQueue(ctx context.Context, db DBTX, arg AcceptIntoQueueParams) (bool, error) {
-	row := db.QueryRow(ctx, acceptIntoQueue,
-		arg.CompanyID,
-		arg.Phone,
-		arg.MessageID,
-		arg.Shard,
-		arg.Kind,
-		arg.Chat,
-		arg.Lane,
-		arg.ClientRef,
-		arg.BodyHash,
-		arg.DueAt,
-		arg.Ttl,
-		arg.Queue,
-		arg.Body,
-	)
-	var accepted bool
-	err := row.Scan(&accepted)
-	return accepted, err
-}
-
 const acceptMessage = `-- name: AcceptMessage :one
 
 INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, lane, client_ref, body_hash, due_at, expires_at, trace)
@@ -112,7 +59,52 @@ func (q *Queries) AcceptMessage(ctx context.Context, db DBTX, arg AcceptMessageP
 	return id, err
 }
 
-const advanceMessage = `-- name: AdvanceMessage :one
+const acceptQueued = `-- name: AcceptQueued :one
+INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, lane, client_ref, body, body_hash, due_at, expires_at, enqueued_at, trace)
+VALUES ($1, $2, $3, 'outgoing', 'queued', $4, $5, $6, $7, $8, $9, $10,
+    coalesce($11::timestamptz, now()), now() + make_interval(secs => $12::float8), now(),
+    jsonb_build_array(jsonb_build_object('status', 'accepted', 'at', now()), jsonb_build_object('status', 'queued', 'at', now())))
+ON CONFLICT (company_id, direction, message_id) DO NOTHING
+RETURNING id
+`
+
+type AcceptQueuedParams struct {
+	CompanyID string
+	Phone     string
+	MessageID string
+	Shard     int
+	Kind      string
+	Chat      string
+	Lane      int
+	ClientRef *string
+	Body      []byte
+	BodyHash  []byte
+	DueAt     *time.Time
+	Ttl       *float64
+}
+
+// Steps 1 to 3 at once, where hosts read this database: the row is queued as soon as it is there. 0 rows: the id exists.
+func (q *Queries) AcceptQueued(ctx context.Context, db DBTX, arg AcceptQueuedParams) (int64, error) {
+	row := db.QueryRow(ctx, acceptQueued,
+		arg.CompanyID,
+		arg.Phone,
+		arg.MessageID,
+		arg.Shard,
+		arg.Kind,
+		arg.Chat,
+		arg.Lane,
+		arg.ClientRef,
+		arg.Body,
+		arg.BodyHash,
+		arg.DueAt,
+		arg.Ttl,
+	)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
+const advanceAndBegin = `-- name: AdvanceAndBegin :one
 WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $1 AND l.term = $2::uuid FOR KEY SHARE),
 begun AS (
     UPDATE messages m SET
@@ -156,7 +148,7 @@ SELECT EXISTS (SELECT FROM fence)::boolean AS held, EXISTS (SELECT FROM begun)::
     ARRAY(SELECT told.id FROM told)::uuid[] AS deliveries
 `
 
-type AdvanceMessageParams struct {
+type AdvanceAndBeginParams struct {
 	Shard       int
 	Term        uuid.UUID
 	Incarnation uuid.UUID
@@ -174,7 +166,7 @@ type AdvanceMessageParams struct {
 	EventData   []byte
 }
 
-type AdvanceMessageRow struct {
+type AdvanceAndBeginRow struct {
 	Held       bool
 	Begun      bool
 	Moved      bool
@@ -182,10 +174,10 @@ type AdvanceMessageRow struct {
 	Deliveries []uuid.UUID
 }
 
-// MoveMessage with the event that tells of it, and BeginSending of the next message of the outbox: all that happens to a
-// message between its frame and the next one's, in one fenced statement. An empty next_id is no message.
-func (q *Queries) AdvanceMessage(ctx context.Context, db DBTX, arg AdvanceMessageParams) (AdvanceMessageRow, error) {
-	row := db.QueryRow(ctx, advanceMessage,
+// AdvanceMessage and BeginSending of the next message of the outbox: all that happens between one frame and the next, in
+// one statement.
+func (q *Queries) AdvanceAndBegin(ctx context.Context, db DBTX, arg AdvanceAndBeginParams) (AdvanceAndBeginRow, error) {
+	row := db.QueryRow(ctx, advanceAndBegin,
 		arg.Shard,
 		arg.Term,
 		arg.Incarnation,
@@ -202,10 +194,92 @@ func (q *Queries) AdvanceMessage(ctx context.Context, db DBTX, arg AdvanceMessag
 		arg.EventID,
 		arg.EventData,
 	)
-	var i AdvanceMessageRow
+	var i AdvanceAndBeginRow
 	err := row.Scan(
 		&i.Held,
 		&i.Begun,
+		&i.Moved,
+		&i.At,
+		&i.Deliveries,
+	)
+	return i, err
+}
+
+const advanceMessage = `-- name: AdvanceMessage :one
+WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $1 AND l.term = $2::uuid FOR KEY SHARE),
+moved AS (
+    UPDATE messages m SET
+        status = $3::text, reason = $4::text,
+        sent_at = CASE WHEN $3::text IN ('sent', 'delivered', 'read', 'played') THEN coalesce(m.sent_at, now()) ELSE m.sent_at END,
+        delivered_at = CASE WHEN $3::text IN ('delivered', 'read', 'played') THEN coalesce(m.delivered_at, now()) ELSE m.delivered_at END,
+        read_at = CASE WHEN $3::text IN ('read', 'played') THEN coalesce(m.read_at, now()) ELSE m.read_at END,
+        played_at = CASE WHEN $3::text = 'played' THEN coalesce(m.played_at, now()) ELSE m.played_at END,
+        due_at = CASE WHEN $3::text = 'queued' THEN now() + make_interval(secs => $5::float8) ELSE m.due_at END,
+        trace = m.trace || jsonb_strip_nulls(jsonb_build_object('status', $3::text, 'at', now(), 'host', nullif($6::text, ''),
+            'reason', nullif($4::text, '')))
+    FROM fence
+    WHERE m.company_id || '' = $7 AND m.direction = 'outgoing' AND m.message_id = $8 AND m.status = ANY($9::text[])
+      -- Of all failures only one can be lifted again.
+      AND (m.status <> 'failed' OR m.reason = 'not_enqueued' OR $3::text NOT IN ('accepted', 'queued'))
+    RETURNING m.id
+), seq AS (
+    UPDATE company_seq s SET seq = s.seq + 1 FROM moved WHERE s.company_id = $7 AND $10::text <> '' RETURNING s.seq
+), event AS (
+    INSERT INTO events (company_id, seq, id, type, data)
+    SELECT $7, seq.seq, $11, $10, $12 FROM seq
+    RETURNING seq
+), told AS (
+    INSERT INTO webhook_deliveries (id, company_id, endpoint_id, event_seq, event_id, event_type)
+    SELECT gen_random_uuid(), e.company_id, e.id, event.seq, $11, $10
+    FROM event, webhook_endpoints e
+    WHERE e.company_id = $7 AND e.enabled AND (e.events = '{}' OR $10 = ANY(e.events))
+    RETURNING id
+)
+SELECT EXISTS (SELECT FROM fence)::boolean AS held, EXISTS (SELECT FROM moved)::boolean AS moved, now()::timestamptz AS at,
+    ARRAY(SELECT told.id FROM told)::uuid[] AS deliveries
+`
+
+type AdvanceMessageParams struct {
+	Shard      int
+	Term       uuid.UUID
+	Status     string
+	Reason     string
+	Delay      float64
+	HostID     string
+	CompanyID  string
+	MessageID  string
+	FromStates []string
+	EventType  string
+	EventID    uuid.UUID
+	EventData  []byte
+}
+
+type AdvanceMessageRow struct {
+	Held       bool
+	Moved      bool
+	At         time.Time
+	Deliveries []uuid.UUID
+}
+
+// MoveMessage with the event that tells of it, in one fenced statement.
+func (q *Queries) AdvanceMessage(ctx context.Context, db DBTX, arg AdvanceMessageParams) (AdvanceMessageRow, error) {
+	row := db.QueryRow(ctx, advanceMessage,
+		arg.Shard,
+		arg.Term,
+		arg.Status,
+		arg.Reason,
+		arg.Delay,
+		arg.HostID,
+		arg.CompanyID,
+		arg.MessageID,
+		arg.FromStates,
+		arg.EventType,
+		arg.EventID,
+		arg.EventData,
+	)
+	var i AdvanceMessageRow
+	err := row.Scan(
+		&i.Held,
 		&i.Moved,
 		&i.At,
 		&i.Deliveries,
@@ -472,12 +546,23 @@ func (q *Queries) GetWire(ctx context.Context, db DBTX, arg GetWireParams) (GetW
 }
 
 const listDueCompanies = `-- name: ListDueCompanies :many
-SELECT DISTINCT company_id FROM messages
-WHERE direction = 'outgoing' AND status = 'queued' AND shard = ANY($1::integer[]) AND due_at <= now()
-ORDER BY company_id
+WITH RECURSIVE waiting AS (
+    SELECT s.shard, first.company_id, first.due_at
+    FROM unnest($1::integer[]) AS s (shard) CROSS JOIN LATERAL (
+        SELECT m.company_id, m.due_at FROM messages m
+        WHERE m.direction = 'outgoing' AND m.status = 'queued' AND m.shard = s.shard
+        ORDER BY m.company_id, m.due_at LIMIT 1) AS first
+    UNION ALL
+    SELECT w.shard, following.company_id, following.due_at
+    FROM waiting w CROSS JOIN LATERAL (
+        SELECT m.company_id, m.due_at FROM messages m
+        WHERE m.direction = 'outgoing' AND m.status = 'queued' AND m.shard = w.shard AND m.company_id > w.company_id
+        ORDER BY m.company_id, m.due_at LIMIT 1) AS following
+)
+SELECT company_id FROM waiting WHERE due_at <= now()
 `
 
-// Companies of these shards that have something to send now.
+// Companies of these shards that have something to send now. It hops from company to company, however much waits in each.
 func (q *Queries) ListDueCompanies(ctx context.Context, db DBTX, shards []int) ([]string, error) {
 	rows, err := db.Query(ctx, listDueCompanies, shards)
 	if err != nil {

@@ -11,20 +11,14 @@ VALUES (@company_id, @phone, @message_id, 'outgoing', 'accepted', @shard, @kind,
 ON CONFLICT (company_id, direction, message_id) DO NOTHING
 RETURNING id;
 
--- name: AcceptIntoQueue :one
--- Steps 1 and 2 at once, where the queue is a table of the same database (migration 00002). Not accepted: the id exists, and
--- nothing was queued.
-WITH accepted AS (
-    INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, lane, client_ref, body_hash, due_at, expires_at, enqueued_at, trace)
-    VALUES (@company_id, @phone, @message_id, 'outgoing', 'accepted', @shard, @kind, @chat, @lane, sqlc.narg(client_ref), @body_hash,
-        coalesce(sqlc.narg(due_at)::timestamptz, now()), now() + make_interval(secs => sqlc.narg(ttl)::float8), now(),
-        jsonb_build_array(jsonb_build_object('status', 'accepted', 'at', now())))
-    ON CONFLICT (company_id, direction, message_id) DO NOTHING
-    RETURNING company_id, message_id
-), queued AS (
-    SELECT queue_send_fifo(@queue::text, a.company_id, a.message_id, @body::bytea) AS fresh FROM accepted a
-)
-SELECT count(queued.fresh) > 0 AS accepted FROM queued;
+-- name: AcceptQueued :one
+-- Steps 1 to 3 at once, where hosts read this database: the row is queued as soon as it is there. 0 rows: the id exists.
+INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, lane, client_ref, body, body_hash, due_at, expires_at, enqueued_at, trace)
+VALUES (@company_id, @phone, @message_id, 'outgoing', 'queued', @shard, @kind, @chat, @lane, sqlc.narg(client_ref), @body, @body_hash,
+    coalesce(sqlc.narg(due_at)::timestamptz, now()), now() + make_interval(secs => sqlc.narg(ttl)::float8), now(),
+    jsonb_build_array(jsonb_build_object('status', 'accepted', 'at', now()), jsonb_build_object('status', 'queued', 'at', now())))
+ON CONFLICT (company_id, direction, message_id) DO NOTHING
+RETURNING id;
 
 -- name: GetOutgoing :one
 SELECT * FROM messages WHERE company_id || '' = @company_id AND direction = 'outgoing' AND message_id = @message_id;
@@ -107,8 +101,42 @@ SELECT phone, kind, client_ref, now()::timestamptz AS at FROM messages
 WHERE company_id || '' = @company_id AND direction = 'outgoing' AND message_id = @message_id;
 
 -- name: AdvanceMessage :one
--- MoveMessage with the event that tells of it, and BeginSending of the next message of the outbox: all that happens to a
--- message between its frame and the next one's, in one fenced statement. An empty next_id is no message.
+-- MoveMessage with the event that tells of it, in one fenced statement.
+WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = @shard AND l.term = @term::uuid FOR KEY SHARE),
+moved AS (
+    UPDATE messages m SET
+        status = @status::text, reason = @reason::text,
+        sent_at = CASE WHEN @status::text IN ('sent', 'delivered', 'read', 'played') THEN coalesce(m.sent_at, now()) ELSE m.sent_at END,
+        delivered_at = CASE WHEN @status::text IN ('delivered', 'read', 'played') THEN coalesce(m.delivered_at, now()) ELSE m.delivered_at END,
+        read_at = CASE WHEN @status::text IN ('read', 'played') THEN coalesce(m.read_at, now()) ELSE m.read_at END,
+        played_at = CASE WHEN @status::text = 'played' THEN coalesce(m.played_at, now()) ELSE m.played_at END,
+        due_at = CASE WHEN @status::text = 'queued' THEN now() + make_interval(secs => @delay::float8) ELSE m.due_at END,
+        trace = m.trace || jsonb_strip_nulls(jsonb_build_object('status', @status::text, 'at', now(), 'host', nullif(@host_id::text, ''),
+            'reason', nullif(@reason::text, '')))
+    FROM fence
+    WHERE m.company_id || '' = @company_id AND m.direction = 'outgoing' AND m.message_id = @message_id AND m.status = ANY(@from_states::text[])
+      -- Of all failures only one can be lifted again.
+      AND (m.status <> 'failed' OR m.reason = 'not_enqueued' OR @status::text NOT IN ('accepted', 'queued'))
+    RETURNING m.id
+), seq AS (
+    UPDATE company_seq s SET seq = s.seq + 1 FROM moved WHERE s.company_id = @company_id AND @event_type::text <> '' RETURNING s.seq
+), event AS (
+    INSERT INTO events (company_id, seq, id, type, data)
+    SELECT @company_id, seq.seq, @event_id, @event_type, @event_data FROM seq
+    RETURNING seq
+), told AS (
+    INSERT INTO webhook_deliveries (id, company_id, endpoint_id, event_seq, event_id, event_type)
+    SELECT gen_random_uuid(), e.company_id, e.id, event.seq, @event_id, @event_type
+    FROM event, webhook_endpoints e
+    WHERE e.company_id = @company_id AND e.enabled AND (e.events = '{}' OR @event_type = ANY(e.events))
+    RETURNING id
+)
+SELECT EXISTS (SELECT FROM fence)::boolean AS held, EXISTS (SELECT FROM moved)::boolean AS moved, now()::timestamptz AS at,
+    ARRAY(SELECT told.id FROM told)::uuid[] AS deliveries;
+
+-- name: AdvanceAndBegin :one
+-- AdvanceMessage and BeginSending of the next message of the outbox: all that happens between one frame and the next, in
+-- one statement.
 WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = @shard AND l.term = @term::uuid FOR KEY SHARE),
 begun AS (
     UPDATE messages m SET
@@ -173,7 +201,18 @@ WHERE company_id || '' = @company_id AND direction = 'outgoing' AND message_id =
 SELECT count(*) FROM messages WHERE company_id = @company_id AND direction = 'outgoing' AND status = 'queued';
 
 -- name: ListDueCompanies :many
--- Companies of these shards that have something to send now.
-SELECT DISTINCT company_id FROM messages
-WHERE direction = 'outgoing' AND status = 'queued' AND shard = ANY(@shards::integer[]) AND due_at <= now()
-ORDER BY company_id;
+-- Companies of these shards that have something to send now. It hops from company to company, however much waits in each.
+WITH RECURSIVE waiting AS (
+    SELECT s.shard, first.company_id, first.due_at
+    FROM unnest(@shards::integer[]) AS s (shard) CROSS JOIN LATERAL (
+        SELECT m.company_id, m.due_at FROM messages m
+        WHERE m.direction = 'outgoing' AND m.status = 'queued' AND m.shard = s.shard
+        ORDER BY m.company_id, m.due_at LIMIT 1) AS first
+    UNION ALL
+    SELECT w.shard, following.company_id, following.due_at
+    FROM waiting w CROSS JOIN LATERAL (
+        SELECT m.company_id, m.due_at FROM messages m
+        WHERE m.direction = 'outgoing' AND m.status = 'queued' AND m.shard = w.shard AND m.company_id > w.company_id
+        ORDER BY m.company_id, m.due_at LIMIT 1) AS following
+)
+SELECT company_id FROM waiting WHERE due_at <= now();
