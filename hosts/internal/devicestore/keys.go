@@ -89,7 +89,7 @@ func (s *Store) restoreKeys(ctx context.Context, row db.Device) (*store.Device, 
 	if len(plain) < privateKeys*keySize || len(row.SignedPrekeySig) != 2*keySize {
 		return nil, fmt.Errorf("%w: %w", ErrUnreadableDevice, errKeyLength)
 	}
-	key := func(i int) *keys.KeyPair { return keys.NewKeyPairFromPrivateKey([32]byte(plain[i*keySize:])) }
+	key := func(i int) *keys.KeyPair { return pairOf([keySize]byte(plain[i*keySize:])) }
 	return &store.Device{
 		Log: waLog.Noop, ID: &id, LID: lid,
 		NoiseKey: key(0), IdentityKey: key(1),

@@ -129,7 +129,7 @@ func (d *device) generate(ctx context.Context, count int, uploaded bool) ([]*key
 	}
 	for i := range made {
 		id := last + 1 + i
-		made[i] = keys.NewPreKey(uint32(id)) //nolint:gosec // the table bounds ids
+		made[i] = &keys.PreKey{KeyPair: *newPair(), KeyID: uint32(id)} //nolint:gosec // the table bounds ids
 		arg.KeyIds[i] = id
 		if arg.Keys[i], err = d.seal(ctx, preKeysTable, strconv.Itoa(id), made[i].Priv[:]); err != nil {
 			return nil, err
@@ -148,7 +148,7 @@ func (d *device) openPreKey(ctx context.Context, id int, sealed []byte) (*keys.P
 	if len(private) != keySize {
 		return nil, check(ctx, fmt.Errorf("open prekey: %w", errKeyLength))
 	}
-	return &keys.PreKey{KeyPair: *keys.NewKeyPairFromPrivateKey([32]byte(private)), KeyID: uint32(id)}, nil //nolint:gosec // the table bounds ids
+	return &keys.PreKey{KeyPair: *pairOf([keySize]byte(private)), KeyID: uint32(id)}, nil //nolint:gosec // the table bounds ids
 }
 
 // none makes a missing row the zero value.
