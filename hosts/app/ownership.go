@@ -34,16 +34,19 @@ func (a *App) watch(ctx context.Context) error {
 	a.watcher = peer.NewWatcher(func(hostID string) { a.keeper.Bury(hostID) }, a.deps.Logger)
 	if a.cfg.PeerListen != "" {
 		a.server = peer.NewServer(a.cfg.HostID, a.cfg.PeerListen)
-		return a.server.Start(ctx)
+		if err := a.server.Start(ctx); err != nil {
+			return err
+		}
 	}
-	return nil
+	return a.watcher.Start(ctx)
 }
 
 func (a *App) unwatch(ctx context.Context) error {
-	if a.server == nil {
-		return nil
+	err := a.watcher.Stop(ctx)
+	if a.server != nil {
+		err = errors.Join(err, a.server.Stop(ctx))
 	}
-	return a.server.Stop(ctx)
+	return err
 }
 
 // claim begins to take shards.
@@ -62,7 +65,7 @@ func (a *App) claim(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(a.watcher.Start(ctx), a.keeper.Start(ctx)); err != nil {
+	if err := a.keeper.Start(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
 	listening, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -74,7 +77,7 @@ func (a *App) claim(ctx context.Context) error {
 func (a *App) unclaim(ctx context.Context) error {
 	a.unlisten()
 	a.listening.Wait()
-	return errors.Join(a.watcher.Stop(ctx), a.keeper.Stop(ctx))
+	return a.keeper.Stop(ctx)
 }
 
 func (a *App) watchPeers(others []lease.Host) {

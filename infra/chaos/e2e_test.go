@@ -37,7 +37,9 @@ func play(t *testing.T, scenario string) figure {
 	require.Positive(t, one.Accepted)
 	require.Positive(t, one.Incoming)
 	for _, target := range one.Targets {
-		require.LessOrEqual(t, one.value(target.Name), target.Least, target.What)
+		value, measured := one.value(target.Name)
+		require.True(t, measured, target.What)
+		require.LessOrEqual(t, value, target.Most, target.What)
 	}
 	return one
 }

@@ -76,11 +76,13 @@ func TestWithoutProgramsItSaysWhatToDo(t *testing.T) {
 
 func TestEveryTargetIsAFigure(t *testing.T) {
 	t.Parallel()
-	full := figure{FirstBackMs: 1, LastBackMs: 1, GapP99Ms: 1, StaleFramesMost: 1, Closed: 1, PeakConnectsPerSecond: 1}
+	full := figure{Back: 1, Gaps: 1, FirstBackMs: 1, LastBackMs: 1, GapP99Ms: 1, StaleFramesMost: 1, Closed: 1, PeakConnectsPerSecond: 1}
 	for _, s := range scenarios() {
 		for _, target := range s.targets {
-			require.InDelta(t, 1, full.value(target.Name), 0, target.Name)
-			require.LessOrEqual(t, target.Aim, target.Least)
+			value, measured := full.value(target.Name)
+			require.True(t, measured, target.Name)
+			require.InDelta(t, 1, value, 0, target.Name)
+			require.LessOrEqual(t, target.Aim, target.Most)
 		}
 	}
 }
@@ -169,5 +171,6 @@ func TestFigures(t *testing.T) {
 	require.NoError(t, publish(r, t.TempDir(), &document))
 	require.True(t, strings.HasSuffix(document.String(), "}\n"), "the document is the last line")
 	require.Contains(t, document.String(), `{"seed":7,"hosts":3,"companies":30,`)
-	require.Equal(t, "**no**", grade(9, target{Least: 8, Aim: 3}))
+	require.Equal(t, "**no**", grade(9, true, target{Most: 8, Aim: 3}))
+	require.Equal(t, "**not measured**", grade(0, false, target{Most: 8, Aim: 3}))
 }

@@ -65,14 +65,9 @@ func (s *System) runPostgres(ctx context.Context) error {
 }
 
 func (s *System) openPool(ctx context.Context) error {
-	config, err := pgxpool.ParseConfig(s.databaseURL)
+	pool, err := store.Open(ctx, s.databaseURL, poolSize)
 	if err != nil {
-		return fmt.Errorf("read DATABASE_URL: %w", err)
-	}
-	config.MaxConns = poolSize
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return fmt.Errorf("open database pool: %w", err)
+		return err
 	}
 	s.stack.push("database pool", func(ctx context.Context) error { return closePool(ctx, pool) })
 	s.pool = pool

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	hosts "wafleet/hosts/app"
 	"wafleet/infra/local/hostpool"
@@ -56,7 +57,7 @@ func (s *System) startPool(ctx context.Context) error {
 		Dir:  s.dir.Path("hosts"),
 		Command: func(hostID string) *exec.Cmd {
 			cmd := exec.Command(program) //nolint:noctx // our own program, which the pool ends
-			cmd.Env = append(s.options.Environ, s.hostEnviron(hostID)...)
+			cmd.Env = slices.Concat(s.options.Environ, s.hostEnviron(hostID))
 			cmd.Stdout, cmd.Stderr = s.options.Log, s.options.Log
 			return cmd
 		},

@@ -7,7 +7,8 @@ import (
 	"net/url"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/redis/go-redis/v9"
+
+	"wafleet/shared/rpc"
 )
 
 // startRedis connects to the Redis that was given, or runs one in this process.
@@ -18,14 +19,13 @@ func (s *System) startRedis(ctx context.Context) error {
 			return err
 		}
 	}
-	options, err := redis.ParseURL(s.redisURL)
+	client, err := rpc.Open(s.redisURL, s.settings.Mode.Dev())
 	if err != nil {
-		return fmt.Errorf("REDIS_URL: %w", err)
+		return err
 	}
-	client := redis.NewClient(options)
 	s.stack.push("redis client", func(context.Context) error { return client.Close() })
 	if err := client.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("connect to redis at %s: %w", options.Addr, err)
+		return fmt.Errorf("connect to Redis: %w", err)
 	}
 	s.redis = client
 	return nil

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 func Load[T any](environ []string) (T, error) {
 	settings, err := env.ParseAsWithOptions[T](env.Options{Environment: env.ToMap(environ)})
 	if err != nil {
-		return settings, fmt.Errorf("read environment: %w", err)
+		return settings, fmt.Errorf("read environment: %w", explain(err, reflect.TypeFor[T]()))
 	}
 	if v, ok := any(&settings).(interface{ Validate() error }); ok {
 		if err := v.Validate(); err != nil {

@@ -42,13 +42,14 @@ func TestAPIReadsThePredecessorsSettings(t *testing.T) {
 func TestErrorsNameTheVariable(t *testing.T) {
 	t.Parallel()
 	for setting, name := range map[string]string{
-		"WAFLEET_ENV=test":           "dev or production",
+		"WAFLEET_ENV=test":           "WAFLEET_ENV must be dev or production",
 		"WHATSAPP_PROVIDER=baileys":  "WHATSAPP_PROVIDER",
 		"YCLIENTS_COMPANY_ID=a b":    "YCLIENTS_COMPANY_ID",
 		"COMPANY_PHONE=hello":        "COMPANY_PHONE",
-		"USE_PAIRING_CODE=perhaps":   "UsePairingCode",
-		"MESSAGE_TTL=-1s":            "MessageTTL",
-		"RATE_LIMIT_WINDOW=never":    "RateLimitWindow",
+		"USE_PAIRING_CODE=perhaps":   "USE_PAIRING_CODE must be true or false",
+		"MESSAGE_TTL=-1s":            "MESSAGE_TTL must be a positive number",
+		"RATE_LIMIT_WINDOW=never":    "RATE_LIMIT_WINDOW must be a positive number",
+		"RATE_LIMIT_MAX_REQUESTS=x":  "RATE_LIMIT_MAX_REQUESTS must be a whole number",
 		"RATE_LIMIT_MAX_REQUESTS=0":  "RATE_LIMIT_MAX_REQUESTS",
 		"RATE_LIMIT_WINDOW=86400000": "RATE_LIMIT_WINDOW",
 	} {
@@ -103,4 +104,22 @@ func TestEveryVariableIsDescribed(t *testing.T) {
 			require.NotEmpty(t, field.Tag.Get("desc"), field.Name)
 		}
 	}
+}
+
+// Nobody who starts a process knows the fields and types that its settings become.
+func TestErrorsSpeakOfVariables(t *testing.T) {
+	t.Parallel()
+	for setting, want := range map[string]string{
+		"PORT=abc":             "read environment: PORT must be a whole number",
+		"PORT=70000":           "read environment: PORT must be smaller",
+		"WHATSAPP=foo":         "read environment: WHATSAPP must be live or simulator",
+		"CONNECT_RATE=fast":    "read environment: CONNECT_RATE must be a number",
+		"SHARDS=-1":            "read environment: SHARDS must be 1 to 1024, or 0 for as many as there are",
+		"WEBHOOK_SCHEDULE=now": "read environment: WEBHOOK_SCHEDULE ",
+	} {
+		_, err := config.Load[config.Serve]([]string{"WAFLEET_ENV=dev", setting})
+		require.ErrorContains(t, err, want, setting)
+	}
+	_, err := config.Load[config.Host]([]string{"WAFLEET_ENV=dev"})
+	require.EqualError(t, err, "read environment: DATABASE_URL must be set; REDIS_URL must be set")
 }

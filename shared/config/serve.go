@@ -69,7 +69,7 @@ func (s *Serve) Validate() error {
 		return fmt.Errorf("HOSTS must be 1 to %d", maxHosts)
 	}
 	if s.Shards < 0 || s.Shards > maxShards {
-		return fmt.Errorf("SHARDS must be 1 to %d", maxShards)
+		return fmt.Errorf("SHARDS must be 1 to %d, or 0 for as many as there are", maxShards)
 	}
 	if s.MasterKey != "" && !isHexOf32(s.MasterKey) {
 		return errors.New("MASTER_KEY must be 64 hex digits")

@@ -49,8 +49,8 @@ func TestServeWhatIsAtTheOtherEnd(t *testing.T) {
 func TestServeRefuses(t *testing.T) {
 	t.Parallel()
 	for setting, want := range map[string]string{
-		"PORT=http":                     "Port",
-		"PORT=65536":                    "Port",
+		"PORT=http":                     "PORT must be",
+		"PORT=65536":                    "PORT must be",
 		"HOSTS=0":                       "HOSTS",
 		"HOSTS=65":                      "HOSTS",
 		"SHARDS=-1":                     "SHARDS",

@@ -122,7 +122,9 @@ func (s *Store) RenewVersion(ctx context.Context, refused string, fetch func(ctx
 	}
 	version, err := fetch(ctx)
 	if err != nil {
-		return "", errors.Join(err, s.queries.ReleaseVersion(context.WithoutCancel(ctx), s.pool))
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+		defer cancel()
+		return "", errors.Join(err, s.queries.ReleaseVersion(ctx, s.pool))
 	}
 	if err := s.queries.SaveVersion(ctx, s.pool, version); err != nil {
 		return "", fmt.Errorf("save version: %w", err)

@@ -27,6 +27,7 @@ import (
 	"wafleet/shared/queue"
 	"wafleet/shared/queue/pgqueue"
 	"wafleet/shared/queue/sqsqueue"
+	"wafleet/shared/rpc"
 	"wafleet/shared/store"
 	"wafleet/shared/vault"
 )
@@ -63,7 +64,7 @@ func open(ctx context.Context, environ []string, stderr io.Writer) (*host, error
 	if cfg.HostID == "" {
 		cfg.HostID = "host-" + strings.ToLower(rand.Text()[:10])
 	}
-	logger := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: cfg.LogLevel})).With("host_id", cfg.HostID)
+	logger := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
 	h := &host{cfg: cfg, logger: logger, failed: make(chan error, 1)}
 	if err := h.connect(ctx); err != nil {
 		return nil, errors.Join(err, h.close())
@@ -72,13 +73,9 @@ func open(ctx context.Context, environ []string, stderr io.Writer) (*host, error
 }
 
 func (h *host) connect(ctx context.Context) error {
-	pool, err := pgxpool.ParseConfig(h.cfg.DatabaseURL)
-	if err != nil {
-		return fmt.Errorf("DATABASE_URL: %w", err)
-	}
-	pool.MaxConns = poolSize
-	if h.pool, err = pgxpool.NewWithConfig(ctx, pool); err != nil {
-		return fmt.Errorf("DATABASE_URL: %w", err)
+	var err error
+	if h.pool, err = store.Open(ctx, h.cfg.DatabaseURL, poolSize); err != nil {
+		return err
 	}
 	if err := store.CheckSchema(ctx, h.pool); err != nil {
 		return fmt.Errorf("check schema: %w", err)
@@ -87,12 +84,9 @@ func (h *host) connect(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read installation: %w", err)
 	}
-	options, err := redis.ParseURL(h.cfg.RedisURL)
-	if err != nil {
-		return fmt.Errorf("REDIS_URL: %w", err)
+	if h.redis, err = rpc.Open(h.cfg.RedisURL, h.cfg.Mode.Dev()); err != nil {
+		return err
 	}
-	options.ContextTimeoutEnabled, options.MaxRetries = true, -1 // 50 ms are 50 ms
-	h.redis = redis.NewClient(options)
 	if h.queue, err = openQueue(ctx, h, installation.Shards); err != nil {
 		return fmt.Errorf("open queue: %w", err)
 	}

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -13,6 +14,8 @@ const (
 	maxWatchers = 1024
 	// greetTimeout bounds the greeting, on both sides.
 	greetTimeout = 2 * time.Second
+	// acceptPause is the wait after a connection could not be accepted.
+	acceptPause = 100 * time.Millisecond
 )
 
 // Server lets other hosts notice the death of this one.
@@ -22,6 +25,7 @@ type Server struct {
 	listener net.Listener
 	slots    chan struct{}
 	serving  sync.WaitGroup
+	stopping chan struct{}
 
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{}
@@ -30,7 +34,7 @@ type Server struct {
 
 // NewServer returns a server for the host of that id, which is to listen at host:port.
 func NewServer(hostID, address string) *Server {
-	return &Server{hostID: hostID, address: address, slots: make(chan struct{}, maxWatchers), conns: make(map[net.Conn]struct{})}
+	return &Server{hostID: hostID, address: address, slots: make(chan struct{}, maxWatchers), conns: make(map[net.Conn]struct{}), stopping: make(chan struct{})}
 }
 
 // Start begins to listen.
@@ -55,6 +59,9 @@ func (s *Server) Stop(context.Context) error {
 	}
 	err := s.listener.Close()
 	s.mu.Lock()
+	if !s.closed {
+		close(s.stopping)
+	}
 	s.closed = true
 	for conn := range s.conns {
 		_ = conn.Close() // that is all there is to it
@@ -71,8 +78,17 @@ func (s *Server) accept() {
 	for {
 		s.slots <- struct{}{}
 		conn, err := s.listener.Accept()
-		if err != nil {
-			return // closed; an accept that fails for want of files would fail again, and watchers need no new connection
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil { // for want of files, say: whoever connects is greeted as soon as there are some
+			<-s.slots
+			select {
+			case <-s.stopping:
+				return
+			case <-time.After(acceptPause):
+				continue
+			}
 		}
 		if !s.add(conn) {
 			_ = conn.Close()

@@ -18,6 +18,7 @@ import (
 	"wafleet/shared/config"
 	"wafleet/shared/queue"
 	"wafleet/shared/queue/pgqueue"
+	"wafleet/shared/rpc"
 	"wafleet/shared/store"
 	"wafleet/shared/vault"
 )
@@ -41,7 +42,7 @@ type apiServer struct {
 	settings apiSettings
 	logger   *slog.Logger
 	pool     *pgxpool.Pool
-	redis    *redis.Client
+	redis    redis.UniversalClient
 	queue    *pgqueue.Queue
 	workers  *functions.Workers
 	handler  http.Handler
@@ -67,21 +68,12 @@ func serveAPI(ctx context.Context, environ []string, logger *slog.Logger) error 
 	return s.serve(ctx)
 }
 
-func (s *apiServer) connect(ctx context.Context) error {
-	pool, err := pgxpool.ParseConfig(s.settings.DatabaseURL)
-	if err != nil {
-		return fmt.Errorf("DATABASE_URL: %w", err)
+func (s *apiServer) connect(ctx context.Context) (err error) {
+	if s.pool, err = store.Open(ctx, s.settings.DatabaseURL, apiPoolSize); err != nil {
+		return err
 	}
-	pool.MaxConns = apiPoolSize
-	if s.pool, err = pgxpool.NewWithConfig(ctx, pool); err != nil {
-		return fmt.Errorf("open database pool: %w", err)
-	}
-	options, err := redis.ParseURL(s.settings.RedisURL)
-	if err != nil {
-		return fmt.Errorf("REDIS_URL: %w", err)
-	}
-	s.redis = redis.NewClient(options)
-	return nil
+	s.redis, err = rpc.Open(s.settings.RedisURL, s.settings.Mode.Dev())
+	return err
 }
 
 // wire puts the parts together as `wafleet serve` does.

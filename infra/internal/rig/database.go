@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"wafleet/infra/local/devpg"
 	"wafleet/shared/store"
@@ -54,13 +53,10 @@ func (r *Rig) openDatabase(ctx context.Context) error {
 	if err := store.Migrate(ctx, r.databaseURL); err != nil {
 		return err
 	}
-	config, err := pgxpool.ParseConfig(r.databaseURL)
-	if err != nil {
-		return fmt.Errorf("read database url: %w", err)
-	}
-	config.MaxConns = 2 // for looking on
-	if r.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
-		return fmt.Errorf("open database: %w", err)
+	const lookers = 2
+	var err error
+	if r.pool, err = store.Open(ctx, r.databaseURL, lookers); err != nil {
+		return err
 	}
 	r.onStop(func(context.Context) error { r.pool.Close(); return nil })
 	_, err = store.EnsureInstallation(ctx, r.pool, 0)

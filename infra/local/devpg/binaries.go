@@ -50,7 +50,7 @@ func thisMachine(ctx context.Context, pgBin string) machine {
 	}
 }
 
-// installed lists the folders that may hold Postgres programs, the preferred first, each once. Links are resolved,
+// installed lists the folders that may hold Postgres programs, the preferred first, each once; only the operator's choice, if there is one. Links are resolved,
 // because Postgres finds its other files relative to the real place of its program.
 func (m machine) installed() []string {
 	var dirs []string
@@ -59,7 +59,12 @@ func (m machine) installed() []string {
 			dirs = append(dirs, resolved)
 		}
 	}
-	add(m.pgBin)
+	if m.pgBin != "" { // an operator's choice is not put right behind their back
+		if add(m.pgBin); len(dirs) == 0 {
+			dirs = append(dirs, m.pgBin)
+		}
+		return dirs
+	}
 	if dir, err := m.bindir(); err == nil {
 		add(dir)
 	}

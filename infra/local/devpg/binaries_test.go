@@ -42,8 +42,10 @@ func TestInstalledOrder(t *testing.T) {
 		change func(*machine)
 		want   []string
 	}{
-		"everything": {func(*machine) {}, []string{
-			"/opt/mine/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/9/bin",
+		"a choice":               {func(*machine) {}, []string{"/opt/mine/bin"}},
+		"a choice that is wrong": {func(m *machine) { m.resolve = notFound }, []string{"/opt/mine/bin"}},
+		"everything": {func(m *machine) { m.pgBin = "" }, []string{
+			"/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/9/bin",
 			"/opt/homebrew/opt/postgresql@17/bin", "/srv/pg/bin",
 		}},
 		"no choice and no pg_config": {func(m *machine) {
@@ -64,7 +66,7 @@ func TestInstalledOrder(t *testing.T) {
 			m.glob = func(string) ([]string, error) { return nil, nil }
 			m.lookPath = notFound
 		}, nil},
-		"folders that do not exist": {func(m *machine) { m.resolve = notFound }, nil},
+		"folders that do not exist": {func(m *machine) { m.pgBin, m.resolve = "", notFound }, nil},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -27,7 +27,7 @@ type Options struct {
 	DataDir string
 	// Ephemeral runs a server without durability in a temporary folder, which Stop removes.
 	Ephemeral bool
-	// BinDir is a folder with initdb and postgres that is tried before all others; the variable PG_BIN in mains.
+	// BinDir is the folder with initdb and postgres to use, and no other; the variable PG_BIN in mains.
 	BinDir string
 	// Logger gets what takes long or deserves to be known. Nil is silent.
 	Logger *slog.Logger

@@ -31,6 +31,9 @@ func sources(ctx context.Context, opts Options, cache string, logger *slog.Logge
 		}
 		return found, nil
 	}
+	if opts.BinDir != "" {
+		return []source{{"PG_BIN=" + opts.BinDir, local}}
+	}
 	return []source{
 		{"on this machine", local},
 		{"download", announced(logger, "download", downloader{cache: cache}.find)},

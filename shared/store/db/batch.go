@@ -19,7 +19,7 @@ var (
 const queueMessage = `-- name: QueueMessage :batchone
 UPDATE messages m SET
     body = $1, status = 'queued', reason = '', enqueued_at = coalesce(m.enqueued_at, now()),
-    trace = m.trace || jsonb_build_object('status', 'queued', 'at', now(), 'host', $2::text)
+    trace = m.trace || jsonb_strip_nulls(jsonb_build_object('status', 'queued', 'at', now(), 'host', nullif($2::text, '')))
 WHERE m.company_id || '' = $3 AND m.direction = 'outgoing' AND m.message_id = $4
   AND (m.status = 'accepted' OR (m.status = 'failed' AND m.reason = 'not_enqueued'))
 RETURNING m.company_id

@@ -31,22 +31,6 @@ func (q *Queries) AimLease(ctx context.Context, db DBTX, arg AimLeaseParams) (in
 	return result.RowsAffected(), nil
 }
 
-const countLiveShards = `-- name: CountLiveShards :one
-SELECT count(*) FILTER (WHERE host_id IS NOT NULL AND expires_at > now()) AS live, count(*) AS total FROM shard_lease
-`
-
-type CountLiveShardsRow struct {
-	Live  int64
-	Total int64
-}
-
-func (q *Queries) CountLiveShards(ctx context.Context, db DBTX) (CountLiveShardsRow, error) {
-	row := db.QueryRow(ctx, countLiveShards)
-	var i CountLiveShardsRow
-	err := row.Scan(&i.Live, &i.Total)
-	return i, err
-}
-
 const getOwner = `-- name: GetOwner :one
 SELECT c.shard, coalesce(l.host_id, '')::text AS host_id, l.term, coalesce(l.host_id IS NOT NULL AND l.expires_at > now(), false)::boolean AS live,
        coalesce((SELECT h.draining FROM hosts h WHERE h.host_id = l.host_id), false)::boolean AS draining

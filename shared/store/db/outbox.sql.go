@@ -325,17 +325,6 @@ func (q *Queries) BeginSending(ctx context.Context, db DBTX, arg BeginSendingPar
 	return result.RowsAffected(), nil
 }
 
-const countWaiting = `-- name: CountWaiting :one
-SELECT count(*) FROM messages WHERE company_id = $1 AND direction = 'outgoing' AND status = 'queued'
-`
-
-func (q *Queries) CountWaiting(ctx context.Context, db DBTX, companyID string) (int64, error) {
-	row := db.QueryRow(ctx, countWaiting, companyID)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
 const describeMessage = `-- name: DescribeMessage :one
 SELECT phone, kind, client_ref, now()::timestamptz AS at FROM messages
 WHERE company_id || '' = $1 AND direction = 'outgoing' AND message_id = $2
@@ -703,19 +692,6 @@ func (q *Queries) MoveMessage(ctx context.Context, db DBTX, arg MoveMessageParam
 		&i.At,
 	)
 	return i, err
-}
-
-const nextDue = `-- name: NextDue :one
-SELECT extract(epoch FROM min(due_at) - now())::float8 AS seconds FROM messages
-WHERE company_id = $1 AND direction = 'outgoing' AND status = 'queued' AND due_at > now()
-`
-
-// Seconds until the outbox of a company has something due; NULL: nothing waits.
-func (q *Queries) NextDue(ctx context.Context, db DBTX, companyID string) (float64, error) {
-	row := db.QueryRow(ctx, nextDue, companyID)
-	var seconds float64
-	err := row.Scan(&seconds)
-	return seconds, err
 }
 
 const peekOutbox = `-- name: PeekOutbox :many

@@ -97,9 +97,6 @@ SELECT h.host_id, h.started_at, h.heartbeat_at, h.draining, h.version,
        (SELECT count(*) FROM shard_lease l WHERE l.host_id = h.host_id AND l.expires_at > now()) AS shards
 FROM hosts h WHERE h.heartbeat_at > now() - interval '1 minute' ORDER BY h.host_id;
 
--- name: CountLiveShards :one
-SELECT count(*) FILTER (WHERE host_id IS NOT NULL AND expires_at > now()) AS live, count(*) AS total FROM shard_lease;
-
 -- name: GetOwner :one
 -- Whether a living host looks after a company, and which one held its shard last.
 SELECT c.shard, coalesce(l.host_id, '')::text AS host_id, l.term, coalesce(l.host_id IS NOT NULL AND l.expires_at > now(), false)::boolean AS live,

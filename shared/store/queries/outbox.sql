@@ -36,7 +36,7 @@ WHERE company_id || '' = @company_id AND direction = 'outgoing' AND message_id =
 -- these is one round trip and one commit.
 UPDATE messages m SET
     body = @body, status = 'queued', reason = '', enqueued_at = coalesce(m.enqueued_at, now()),
-    trace = m.trace || jsonb_build_object('status', 'queued', 'at', now(), 'host', @host_id::text)
+    trace = m.trace || jsonb_strip_nulls(jsonb_build_object('status', 'queued', 'at', now(), 'host', nullif(@host_id::text, '')))
 WHERE m.company_id || '' = @company_id AND m.direction = 'outgoing' AND m.message_id = @message_id
   AND (m.status = 'accepted' OR (m.status = 'failed' AND m.reason = 'not_enqueued'))
 RETURNING m.company_id;
@@ -52,11 +52,6 @@ WHERE m.company_id = @company_id AND m.direction = 'outgoing' AND m.status = 'qu
                   AND held.chat = m.chat AND held.status IN ('sending', 'unconfirmed'))
 ORDER BY m.lane, m.id
 LIMIT @page_size::integer;
-
--- name: NextDue :one
--- Seconds until the outbox of a company has something due; NULL: nothing waits.
-SELECT extract(epoch FROM min(due_at) - now())::float8 AS seconds FROM messages
-WHERE company_id = @company_id AND direction = 'outgoing' AND status = 'queued' AND due_at > now();
 
 -- name: BeginSending :execrows
 -- Step 4, guarded: queued → sending. What is on the wire is fixed here, before the first attempt.
@@ -196,9 +191,6 @@ ORDER BY id + 0;
 SELECT wire, phone FROM messages
 WHERE company_id || '' = @company_id AND direction = 'outgoing' AND message_id = @message_id AND wire IS NOT NULL
   AND created_at > now() - interval '14 days';
-
--- name: CountWaiting :one
-SELECT count(*) FROM messages WHERE company_id = @company_id AND direction = 'outgoing' AND status = 'queued';
 
 -- name: ListDueCompanies :many
 -- Companies of these shards that have something to send now. It hops from company to company, however much waits in each.

@@ -49,6 +49,7 @@ WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $1 AND l
     INSERT INTO device_prekeys (company_id, jid, key_id, sealed_key, uploaded)
     SELECT $3, $4, n.key_id, n.sealed, $5::boolean
     FROM (SELECT unnest($6::integer[]) AS key_id, unnest($7::bytea[]) AS sealed) n, fence
+    ON CONFLICT DO NOTHING -- a repetition whose answer was lost
 )
 SELECT EXISTS (SELECT 1 FROM fence) AS held
 `

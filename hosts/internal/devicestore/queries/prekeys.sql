@@ -10,6 +10,7 @@ WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = @shard A
     INSERT INTO device_prekeys (company_id, jid, key_id, sealed_key, uploaded)
     SELECT @company_id, @jid, n.key_id, n.sealed, @uploaded::boolean
     FROM (SELECT unnest(@key_ids::integer[]) AS key_id, unnest(@keys::bytea[]) AS sealed) n, fence
+    ON CONFLICT DO NOTHING -- a repetition whose answer was lost
 )
 SELECT EXISTS (SELECT 1 FROM fence) AS held;
 
