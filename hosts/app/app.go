@@ -81,6 +81,7 @@ type App struct {
 	nudges  *rpc.Listener
 	reports *reports
 	janitor *janitor
+	carer   *caretaker
 	stops   []stop // what Start started, in order
 
 	routing   sync.WaitGroup
@@ -115,6 +116,7 @@ func New(ctx context.Context, deps Deps, cfg Config) (*App, error) {
 		Budget: ratelimit.NewPairing(deps.Redis, deps.Logger),
 	}, actorConfig(cfg.Sessions))
 	a.janitor = newJanitor(a.fleet.Logins)
+	a.carer = newCaretaker(func(ctx context.Context) (bool, error) { return durable.CleanUp(ctx, devices.CleanUp) }, deps.Logger)
 	a.ingest = ingest.New(ingest.Deps{
 		Queue: deps.Queue, Store: durable, Vault: deps.Vault, HostID: cfg.HostID, Kick: a.fleet.Kick,
 		Announce: a.announce, Registry: deps.Registry, Logger: deps.Logger,
@@ -143,6 +145,7 @@ func (a *App) Start(ctx context.Context) error {
 		stop  func(ctx context.Context) error
 	}{
 		{"janitor", a.janitor.Start, a.janitor.Stop},
+		{"caretaker", a.carer.Start, a.carer.Stop},
 		{"fleet", a.fleet.Start, a.fleet.Stop},
 		{"nudges", a.nudges.Start, a.nudges.Stop},
 		{"watch over other hosts", a.watch, a.unwatch},

@@ -208,7 +208,10 @@ type Fleet struct {
 	// since then nobody is believed to be logged out; NULL: closed
 	BreakerOpenedAt *time.Time
 	// one held session is trying to log in until then
-	ProbeUntil time.Time
+	ProbeUntil       time.Time
+	DevicesCleanedAt time.Time
+	// one host is cleaning the device store until then
+	DevicesCleaningUntil time.Time
 }
 
 type Host struct {
