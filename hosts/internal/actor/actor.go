@@ -105,7 +105,7 @@ func newActor(d *deps, companyID string, fence store.Fence, predecessor *Actor) 
 		mailbox: make(chan any, mailboxSize),
 		lost:    make(chan struct{}),
 		retry:   stoppedTimer(),
-		pairing: pairing{next: stoppedTimer()},
+		pairing: pairing{next: stoppedTimer(), board: notice{again: stoppedTimer()}},
 	}
 	a.sender = newSender(a)
 	return a
@@ -177,6 +177,8 @@ func (a *Actor) run(ctx context.Context) {
 			a.redial(ctx)
 		case <-a.pairing.next.C:
 			a.showNext(ctx)
+		case <-a.pairing.board.again.C:
+			a.publish(ctx)
 		}
 	}
 }
@@ -287,7 +289,6 @@ func (a *Actor) fenced(ctx context.Context, what string) {
 // shut closes the socket and stops the timers when the actor ends.
 func (a *Actor) shut() {
 	a.retry.Stop()
-	a.pairing.next.Stop()
 	a.hang()
 	a.pacer.Forget(a.companyID)
 	a.become("")

@@ -285,6 +285,7 @@ func (a *Actor) hang() {
 	a.sender.offline()
 	a.retry.Stop()
 	a.pairing.next.Stop() // codes belong to the socket that brought them
+	a.pairing.board.withdraw()
 	if a.link == dialing {
 		a.hangUp() // nothing is handled yet; Close would wait for the dial
 	}
