@@ -200,9 +200,9 @@ func (a *Actor) dial(ctx context.Context) {
 			return
 		}
 		if errors.Is(err, ErrDeviceUnreadable) {
-			a.jid = "" // so that asking to run pairs anew
+			a.jid, a.unreadable = "", a.jid // so that asking to run pairs anew
 			a.apply(ctx, Signal{
-				State: session.Failed, Reason: "device_unreadable", Action: session.ActionRelink,
+				State: session.Failed, Reason: session.ReasonDeviceUnreadable, Action: session.ActionRelink,
 				Event: webhook.SessionDisconnected, Then: Halt,
 			})
 			return

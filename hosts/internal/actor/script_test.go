@@ -31,8 +31,8 @@ type script struct {
 	OnSend func(companyID string, m actor.Outgoing) error
 	// OnRestore is told whose keys are restored.
 	OnRestore func(companyID string)
-	// OpenErr fails Open.
-	OpenErr error
+	// OpenErr fails Open, LogoutErr Logout.
+	OpenErr, LogoutErr error
 
 	// Deaf leaves pings unanswered.
 	Deaf bool
@@ -364,6 +364,9 @@ func (c *conn) Send(_ context.Context, m actor.Outgoing) error {
 func (c *conn) Logout(context.Context) error {
 	c.script.mu.Lock()
 	defer c.script.mu.Unlock()
+	if c.script.LogoutErr != nil {
+		return c.script.LogoutErr
+	}
 	c.script.unlinked++
 	return nil
 }
