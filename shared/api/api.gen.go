@@ -761,6 +761,9 @@ type Message struct {
 	DeliveredAt *time.Time      `json:"deliveredAt,omitempty"`
 	Direction   Direction       `json:"direction"`
 
+	// DueAt When a message that was put off is sent at the earliest; `reason` says why, such as `working_hours` for a batch outside of the company's hours.
+	DueAt *time.Time `json:"dueAt,omitempty"`
+
 	// ExpiresAt When the message is given up if it could not be sent.
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 

@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
@@ -262,6 +263,53 @@ func (q *Queries) CountWaiting(ctx context.Context, db DBTX, companyID string) (
 	return count, err
 }
 
+const delayBatchRows = `-- name: DelayBatchRows :one
+WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $1 AND l.term = $2::uuid FOR KEY SHARE),
+waiting AS MATERIALIZED (
+    SELECT w.id FROM messages w
+    WHERE w.company_id = $3 AND w.direction = 'outgoing' AND w.status = 'queued' AND w.lane > 0 AND w.due_at <= now()
+    ORDER BY w.lane, w.id LIMIT $4::integer
+), delayed AS (
+    UPDATE messages m SET due_at = $5::timestamptz, reason = $6::text,
+        trace = m.trace || jsonb_build_object('status', 'queued', 'at', now(), 'host', $7::text, 'reason', $6::text)
+    FROM waiting, fence
+    WHERE m.id = waiting.id AND m.company_id || '' = $3 AND m.status || '' = 'queued'
+    RETURNING m.id
+)
+SELECT EXISTS (SELECT FROM fence)::boolean AS held, (SELECT count(*) FROM delayed) AS delayed
+`
+
+type DelayBatchRowsParams struct {
+	Shard     int
+	Term      uuid.UUID
+	CompanyID string
+	Most      int
+	Until     time.Time
+	Reason    string
+	HostID    string
+}
+
+type DelayBatchRowsRow struct {
+	Held    bool
+	Delayed int64
+}
+
+// Puts off what batches have due, so many rows at a time, in one fenced statement. What people wait for has lane 0.
+func (q *Queries) DelayBatchRows(ctx context.Context, db DBTX, arg DelayBatchRowsParams) (DelayBatchRowsRow, error) {
+	row := db.QueryRow(ctx, delayBatchRows,
+		arg.Shard,
+		arg.Term,
+		arg.CompanyID,
+		arg.Most,
+		arg.Until,
+		arg.Reason,
+		arg.HostID,
+	)
+	var i DelayBatchRowsRow
+	err := row.Scan(&i.Held, &i.Delayed)
+	return i, err
+}
+
 const describeMessage = `-- name: DescribeMessage :one
 SELECT phone, kind, client_ref, now()::timestamptz AS at FROM messages
 WHERE company_id || '' = $1 AND direction = 'outgoing' AND message_id = $2
@@ -346,6 +394,17 @@ func (q *Queries) DoubtStaleSends(ctx context.Context, db DBTX, arg DoubtStaleSe
 		return nil, err
 	}
 	return items, nil
+}
+
+const getConfig = `-- name: GetConfig :one
+SELECT whatsapp_config FROM companies WHERE company_id = $1
+`
+
+func (q *Queries) GetConfig(ctx context.Context, db DBTX, companyID string) (json.RawMessage, error) {
+	row := db.QueryRow(ctx, getConfig, companyID)
+	var whatsapp_config json.RawMessage
+	err := row.Scan(&whatsapp_config)
+	return whatsapp_config, err
 }
 
 const getMessage = `-- name: GetMessage :one

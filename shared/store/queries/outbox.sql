@@ -177,3 +177,22 @@ SELECT count(*) FROM messages WHERE company_id = @company_id AND direction = 'ou
 SELECT DISTINCT company_id FROM messages
 WHERE direction = 'outgoing' AND status = 'queued' AND shard = ANY(@shards::integer[]) AND due_at <= now()
 ORDER BY company_id;
+
+-- name: DelayBatchRows :one
+-- Puts off what batches have due, so many rows at a time, in one fenced statement. What people wait for has lane 0.
+WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = @shard AND l.term = @term::uuid FOR KEY SHARE),
+waiting AS MATERIALIZED (
+    SELECT w.id FROM messages w
+    WHERE w.company_id = @company_id AND w.direction = 'outgoing' AND w.status = 'queued' AND w.lane > 0 AND w.due_at <= now()
+    ORDER BY w.lane, w.id LIMIT @most::integer
+), delayed AS (
+    UPDATE messages m SET due_at = @until::timestamptz, reason = @reason::text,
+        trace = m.trace || jsonb_build_object('status', 'queued', 'at', now(), 'host', @host_id::text, 'reason', @reason::text)
+    FROM waiting, fence
+    WHERE m.id = waiting.id AND m.company_id || '' = @company_id AND m.status || '' = 'queued'
+    RETURNING m.id
+)
+SELECT EXISTS (SELECT FROM fence)::boolean AS held, (SELECT count(*) FROM delayed) AS delayed;
+
+-- name: GetConfig :one
+SELECT whatsapp_config FROM companies WHERE company_id = @company_id;
