@@ -22,7 +22,7 @@ func (b *bundle) openFrom(t *testing.T, from, to int) (opens time.Time) {
 	return opens
 }
 
-func inLane(lane int16) func(p *db.AcceptMessageParams) {
+func inLane(lane int) func(p *db.AcceptMessageParams) {
 	return func(p *db.AcceptMessageParams) { p.Lane = lane }
 }
 
