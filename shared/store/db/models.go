@@ -47,6 +47,10 @@ type CompanyKey struct {
 type CompanySeq struct {
 	CompanyID string
 	Seq       int64
+	Sent      int64
+	Received  int64
+	// without what never reached the queue, which a repeated call may still lift
+	Failed int64
 }
 
 type Device struct {

@@ -138,9 +138,15 @@ begun AS (
     WHERE m.company_id || '' = $6 AND m.direction = 'outgoing' AND m.message_id = $11 AND m.status = ANY($12::text[])
       -- Of all failures only one can be lifted again.
       AND (m.status <> 'failed' OR m.reason = 'not_enqueued' OR $8::text NOT IN ('accepted', 'queued'))
-    RETURNING m.id
+    -- Went out now for the first time; and had failed before, where a receipt says so.
+    RETURNING coalesce(m.sent_at = now(), false) AS went_out,
+        CASE WHEN m.sent_at = now() AND $8::text <> 'sent' THEN
+            jsonb_path_exists(m.trace, '$[*] ? (@.status == "failed" && !(@.reason == "not_enqueued"))') ELSE false END AS had_failed
 ), seq AS (
-    UPDATE company_seq s SET seq = s.seq + 1 FROM moved WHERE s.company_id = $6 AND $13::text <> '' RETURNING s.seq
+    UPDATE company_seq s SET seq = s.seq + 1,
+        sent = s.sent + moved.went_out::integer,
+        failed = s.failed + ($8::text = 'failed' AND $9::text <> 'not_enqueued')::integer - moved.had_failed::integer
+    FROM moved WHERE s.company_id = $6 AND $13::text <> '' RETURNING s.seq
 ), event AS (
     INSERT INTO events (company_id, seq, id, type, data)
     SELECT $6, seq.seq, $14, $13, $15 FROM seq
