@@ -79,8 +79,10 @@ type App struct {
 	leases  *lease.Table
 	keeper  *shard.Keeper
 	nudges  *rpc.Listener
+	answers *rpc.Responder
 	reports *reports
 	janitor *janitor
+	carer   *caretaker
 	stops   []stop // what Start started, in order
 
 	routing   sync.WaitGroup
@@ -115,6 +117,7 @@ func New(ctx context.Context, deps Deps, cfg Config) (*App, error) {
 		Budget: ratelimit.NewPairing(deps.Redis, deps.Logger),
 	}, actorConfig(cfg.Sessions))
 	a.janitor = newJanitor(a.fleet.Logins)
+	a.carer = newCaretaker(func(ctx context.Context) (bool, error) { return durable.CleanUp(ctx, devices.CleanUp) }, deps.Logger)
 	a.ingest = ingest.New(ingest.Deps{
 		Queue: deps.Queue, Store: durable, Vault: deps.Vault, HostID: cfg.HostID, Kick: a.fleet.Kick,
 		Announce: a.announce, Registry: deps.Registry, Logger: deps.Logger,
@@ -123,6 +126,7 @@ func New(ctx context.Context, deps Deps, cfg Config) (*App, error) {
 		Session: func(companyID string) { a.fleet.Reconcile(context.WithoutCancel(ctx), companyID) },
 		Outbox:  a.fleet.Kick,
 	})
+	a.answers = newResponder(deps, durable, a.fleet)
 	a.reports = newReports(deps, cfg)
 	return a, nil
 }
@@ -144,8 +148,10 @@ func (a *App) Start(ctx context.Context) error {
 		stop  func(ctx context.Context) error
 	}{
 		{"janitor", a.janitor.Start, a.janitor.Stop},
+		{"caretaker", a.carer.Start, a.carer.Stop},
 		{"fleet", a.fleet.Start, a.fleet.Stop},
 		{"nudges", a.nudges.Start, a.nudges.Stop},
+		{"live answers", a.answers.Start, a.answers.Stop},
 		{"watch over other hosts", a.watch, a.unwatch},
 		{"leases", a.claim, a.unclaim},
 		{"health reports", a.reports.Start, a.reports.Stop},

@@ -154,6 +154,24 @@ func TestUnlinkedOnThePhone(t *testing.T) {
 	c.pair(t) // and links again
 }
 
+// A session whose socket is down is unlinked on the phone as well, and its number may be linked again.
+func TestALogoutOfAStoppedSession(t *testing.T) {
+	t.Parallel()
+	in := newInstallation(t)
+	in.host(t)
+	c := in.company(t, "salon")
+	c.pair(t)
+	c.want(t, db.SetDesiredParams{DesiredState: string(session.DesiredStopped)})
+	c.awaitState(t, session.Stopped)
+	c.want(t, db.SetDesiredParams{DesiredState: string(session.DesiredLoggedOut)})
+	row := c.awaitState(t, session.LoggedOut)
+	require.Equal(t, "asked", row.Reason)
+	phone, err := whatsapp.Phone(c.number)
+	require.NoError(t, err)
+	require.Empty(t, phone.Companions)
+	c.pair(t)
+}
+
 func TestANumberServesOneCompany(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t)

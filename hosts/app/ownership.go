@@ -14,6 +14,7 @@ import (
 	"wafleet/hosts/internal/shard"
 	"wafleet/shared/lease"
 	"wafleet/shared/queue"
+	"wafleet/shared/rpc"
 	"wafleet/shared/store"
 )
 
@@ -167,9 +168,9 @@ func (a *App) onLease(ctx context.Context, event shard.Event) {
 			a.routing.Go(func() { a.settle(ctx, e.Fence) })
 		}
 	case shard.Lost:
-		a.routing.Go(a.closeShard(e.Shard))
+		a.routing.Go(a.closeShard(ctx, e.Shard))
 	case shard.Surplus:
-		wait := a.closeShard(e.Fence.Shard)
+		wait := a.closeShard(ctx, e.Fence.Shard)
 		a.routing.Go(func() {
 			wait()
 			if err := a.keeper.Release(context.WithoutCancel(ctx), e.Fence); err != nil {
@@ -191,6 +192,8 @@ func (a *App) open(ctx context.Context, fence store.Fence) {
 			if !queue.IsLocal(a.deps.Queue) { // else there is nothing to take over
 				a.ingest.OpenShard(ctx, fence.Shard)
 			}
+			a.ingest.OpenShard(ctx, fence.Shard)
+			a.answers.Hold(ctx, rpc.Owner{Shard: fence.Shard, Term: fence.Term})
 			return
 		}
 		a.deps.Logger.WarnContext(ctx, "open shard", "shard", fence.Shard, "error", err)
@@ -209,7 +212,8 @@ func (a *App) settle(ctx context.Context, fence store.Fence) {
 }
 
 // closeShard ends the work for a shard; the function it returns waits for what is in hand.
-func (a *App) closeShard(n int) (wait func()) {
+func (a *App) closeShard(ctx context.Context, n int) (wait func()) {
+	a.answers.Drop(ctx, n)
 	ingested, stopped := a.ingest.CloseShard(n), a.fleet.CloseShard(n)
 	return func() {
 		ingested()

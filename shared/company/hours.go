@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"time"
+	_ "time/tzdata" // containers have no timezones of their own
 )
 
 // ErrInvalidHours says that a company's config does not tell when it is open.

@@ -10,6 +10,7 @@ const (
 	ReasonPairingFailed      = "pairing_failed"
 	ReasonNumberTaken        = "number_taken"
 	ReasonWrongNumber        = "wrong_number"
+	ReasonDeviceUnreadable   = "device_unreadable"
 )
 
 // Meaning is what a reason says to a person.
@@ -30,13 +31,14 @@ var meanings = map[string]Meaning{
 	"phone_without_multidevice": {"The WhatsApp on this phone is too old to link devices. Update it and scan the code again.", ActionRelink},
 
 	// The device is no longer linked.
-	"asked":             {"The session was ended as asked for. Initialize it to use it again.", ActionRelink},
-	"device_removed":    {"The device was removed on the phone. Link the phone again.", ActionRelink},
-	"main_device_gone":  {"The phone was offline for too long or WhatsApp was removed from it. Link the phone again.", ActionRelink},
-	"logged_out":        {"WhatsApp logged the device out. Link the phone again.", ActionRelink},
-	"unknown_logout":    {"WhatsApp logged the device out without saying why. Link the phone again.", ActionRelink},
-	"device_gone":       {"The keys of the linked device are gone. Link the phone again.", ActionRelink},
-	"device_unreadable": {"The keys of the linked device cannot be read. Restore them from a backup or link the phone again.", ActionRelink},
+	"asked":                {"The session was ended as asked for. Initialize it to use it again.", ActionRelink},
+	"unlink_failed":        {"The session was ended as asked for, but WhatsApp could not be reached to unlink it. Remove the device on the phone, under Linked devices.", ActionRelink},
+	"device_removed":       {"The device was removed on the phone. Link the phone again.", ActionRelink},
+	"main_device_gone":     {"The phone was offline for too long or WhatsApp was removed from it. Link the phone again.", ActionRelink},
+	"logged_out":           {"WhatsApp logged the device out. Link the phone again.", ActionRelink},
+	"unknown_logout":       {"WhatsApp logged the device out without saying why. Link the phone again.", ActionRelink},
+	"device_gone":          {"The keys of the linked device are gone. Link the phone again.", ActionRelink},
+	ReasonDeviceUnreadable: {"The keys of the linked device cannot be read. Restore them from a backup and restart the session, or initialize it to link the phone again.", ActionRelink},
 
 	// Refusals.
 	"temporary_ban_":      {"WhatsApp blocked the number for a while. It is connected again when the block ends; send less, and to people who know you.", ActionWait},

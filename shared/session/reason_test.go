@@ -17,6 +17,7 @@ func TestReasonsAreExplained(t *testing.T) {
 		"phone_without_multidevice": session.ActionRelink, "device_removed": session.ActionRelink,
 		"main_device_gone": session.ActionRelink, "logged_out": session.ActionRelink, "unknown_logout": session.ActionRelink,
 		"device_gone": session.ActionRelink, "device_unreadable": session.ActionRelink, "asked": session.ActionRelink,
+		"unlink_failed":     session.ActionRelink,
 		"temporary_ban_101": session.ActionWait, "temporary_ban_106": session.ActionWait,
 		"client_outdated": session.ActionUpdate, "duplicate_session": session.ActionRelink,
 		"reconnect_exhausted": session.ActionNone, "connect_failure_400": session.ActionNone, "connection_lost": session.ActionNone,

@@ -59,6 +59,10 @@ var fencedCalls = map[string]func(ctx context.Context, f *fixture, fence store.F
 		})
 	},
 	"CheckFence": func(ctx context.Context, f *fixture, fence store.Fence) error { return f.CheckFence(ctx, fence) },
+	"DelayBatches": func(ctx context.Context, f *fixture, fence store.Fence) error {
+		_, err := f.DelayBatches(ctx, fence, company, time.Now().Add(time.Hour), "working_hours")
+		return err
+	},
 }
 
 // fencedStatements has every compiled statement that checks a term by itself; it returns the rows that it touched.
@@ -90,6 +94,13 @@ var fencedStatements = map[string]func(ctx context.Context, f *fixture, fence st
 			return 1, err
 		}
 		return 0, err
+	},
+	"DelayBatchRows": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
+		row, err := f.Queries().DelayBatchRows(ctx, f.pool, db.DelayBatchRowsParams{
+			CompanyID: company, Until: time.Now().Add(time.Hour), Reason: "working_hours", Most: 10, Shard: fence.Shard, Term: fence.Term,
+		})
+		require.Equal(f.t, row.Held, row.Delayed > 0)
+		return row.Delayed, err
 	},
 	"ReceiveMessage": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
 		row, err := f.Queries().ReceiveMessage(ctx, f.pool, db.ReceiveMessageParams{
@@ -147,6 +158,8 @@ func newFencedFixture(t *testing.T) *fixture {
 	for _, status := range []string{"queued", "sending", "unconfirmed"} {
 		f.put(t, outgoing{id: status, status: status})
 	}
+	f.put(t, outgoing{id: "of a batch", status: "queued"})
+	f.exec(t, `UPDATE messages SET lane = 1 WHERE message_id = 'of a batch'`)
 	_, err := f.Queries().SetDesired(t.Context(), f.pool, db.SetDesiredParams{CompanyID: company, DesiredState: "running"})
 	require.NoError(t, err)
 	return f

@@ -155,6 +155,11 @@ func (s *Store) tell(ctx context.Context, tx pgx.Tx, m Move, row db.MoveMessageR
 	if eventType == "" {
 		return nil, nil
 	}
+	if m.To == message.Failed && m.Reason != message.ReasonNotEnqueued {
+		if err := s.queries.CountFailure(ctx, tx, m.CompanyID); err != nil {
+			return nil, fmt.Errorf("count failure: %w", err)
+		}
+	}
 	return s.AppendEvent(ctx, tx, Event{CompanyID: m.CompanyID, Type: eventType, Data: progress(subject(row), m)})
 }
 

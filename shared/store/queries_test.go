@@ -20,6 +20,7 @@ var acrossCompanies = map[string]string{
 	"ForgetJobs":           "deliveries of many companies; each row is matched by company and id",
 	"UnparkDeliveries":     "the select inside is bound to a company and hands over primary keys",
 	"ListSessions":         "an admin key lists every company; the filter is optional",
+	"ListConnections":      "an admin key sees every company in health; a company key only its own part of it",
 	"CountSessions":        "an admin key counts every company; the filter is optional",
 	"CountSessionsOfHost":  "health of a host: numbers only",
 	"CountRefusals":        "the breaker counts the companies that were logged out: numbers only",

@@ -44,22 +44,24 @@ type Deps struct {
 
 // API is the server of the contract.
 type API struct {
-	store   *store.Store
-	queries *db.Queries
-	vault   store.Sealer
-	queue   Queue
-	redis   redis.UniversalClient
-	board   *rpc.Board
-	hosts   health.Board
-	limiter *ratelimit.Limiter
-	codes   *ratelimit.Pairing
-	keys    *auth.Authenticator
-	ids     message.IDs
-	shards  int
-	targets *webhook.Targets
-	config  config.API
-	logger  *slog.Logger
-	started time.Time
+	store    *store.Store
+	queries  *db.Queries
+	vault    store.Sealer
+	queue    Queue
+	redis    redis.UniversalClient
+	board    *rpc.Board
+	hosts    health.Board
+	limiter  *ratelimit.Limiter
+	codes    *ratelimit.Pairing
+	live     *rpc.Caller
+	contacts *contacts
+	keys     *auth.Authenticator
+	ids      message.IDs
+	shards   int
+	targets  *webhook.Targets
+	config   config.API
+	logger   *slog.Logger
+	started  time.Time
 
 	registry *prometheus.Registry
 	counts   *counters
@@ -74,6 +76,7 @@ func New(d Deps) *API {
 		store: d.Store, queries: d.Store.Queries(), vault: d.Vault, queue: d.Queue, redis: d.Redis,
 		board: rpc.NewBoard(d.Redis), hosts: health.NewRedisBoard(d.Redis), limiter: ratelimit.New(d.Redis, d.Logger),
 		codes: ratelimit.NewPairing(d.Redis, d.Logger), keys: auth.New(d.Store.Pool()),
+		live: rpc.NewCaller(d.Redis), contacts: newContacts(d.Redis, d.Logger),
 		ids: message.NewIDs(d.Installation.IDSecret), shards: d.Installation.Shards,
 		targets: webhook.NewTargets(d.Config.Mode.Dev(), d.Config.AllowLoopbackTargets),
 		config:  d.Config, logger: d.Logger, started: time.Now(),

@@ -9,7 +9,6 @@ import (
 
 	contract "wafleet/shared/api"
 	fleet "wafleet/shared/health"
-	"wafleet/shared/session"
 	"wafleet/shared/store/db"
 )
 
@@ -53,12 +52,12 @@ func (a *API) GetHealth(ctx context.Context, _ contract.GetHealthRequestObject) 
 }
 
 // sessionsHealth are the sessions of one company, or of all for an admin key.
-func sessionsHealth(rows []db.ListSessionsRow, companyID string) map[string]contract.SessionHealth {
+func sessionsHealth(rows []db.ListConnectionsRow, companyID string) map[string]contract.SessionHealth {
 	all := make(map[string]contract.SessionHealth, len(rows))
 	for _, row := range rows {
 		if companyID == "" || row.CompanyID == companyID {
 			all[row.CompanyID] = contract.SessionHealth{
-				Connected: session.State(row.State) == session.Connected, Uptime: since(row.ConnectedAt),
+				Connected: row.ConnectedAt != nil, Uptime: since(row.ConnectedAt),
 			}
 		}
 	}

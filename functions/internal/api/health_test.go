@@ -17,7 +17,7 @@ import (
 // own makes all shards owned by a living host.
 func owned(t *testing.T, b *bundle) {
 	t.Helper()
-	b.exec(t, `INSERT INTO hosts (host_id) VALUES ('h1')`)
+	b.exec(t, `INSERT INTO hosts (host_id) VALUES ('h1') ON CONFLICT DO NOTHING`)
 	b.exec(t, `UPDATE shard_lease SET host_id = 'h1', term = gen_random_uuid(), expires_at = now() + interval '1 hour'`)
 }
 
@@ -100,6 +100,7 @@ func TestHealthCountsWhatTheQueueHas(t *testing.T) {
 	b.do(t, http.MethodPost, "/send", b.admin, hello).status(200)
 	b.do(t, http.MethodPost, "/send", b.admin, hello).status(200)
 	b.exec(t, `UPDATE messages SET status = 'sent', body = 'x', sent_at = created_at + interval '120 ms' WHERE id = (SELECT min(id) FROM messages)`)
+	b.exec(t, `UPDATE company_seq SET sent = 1`)
 	a := b.do(t, http.MethodGet, "/health", "", "").status(200)
 	require.EqualValues(t, 1, a.value("data", "queueDepth"))
 	require.EqualValues(t, 1, a.value("data", "metrics", "messagesSent"))

@@ -92,11 +92,21 @@ func messageAnswer(row db.Message) (contract.Message, error) {
 		m.From = sender(row)
 	} else {
 		m.To = &contract.Contact{Phone: &row.Phone}
+		m.DueAt = dueAt(row)
 	}
 	if err := json.Unmarshal(row.Trace, &m.Trace); err != nil {
 		return m, fmt.Errorf("read trace: %w", err)
 	}
 	return m, nil
+}
+
+// dueAt is when a message that waits is sent at the earliest, if that was put off.
+func dueAt(row db.Message) *time.Time {
+	status := message.Status(row.Status)
+	if status != message.Accepted && status != message.Queued || !row.DueAt.After(row.CreatedAt) {
+		return nil
+	}
+	return utc(&row.DueAt)
 }
 
 // sender is who wrote an incoming message: by number where that is known, by hidden id where that is the address.

@@ -75,3 +75,18 @@ func TestAMessageWithoutItsKey(t *testing.T) {
 	require.Nil(t, a.value("data", "content"))
 	b.do(t, http.MethodPost, "/send", b.admin, hello).status(404).code("COMPANY_NOT_FOUND")
 }
+
+// A message that was put off tells until when and why; once it is sent that is over.
+func TestAMessageThatWasPutOff(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.company(t, "962302", session.Connected)
+	id, _ := b.do(t, http.MethodPost, "/send", b.admin, hello).status(200).value("data", "messageId").(string)
+	require.Nil(t, b.do(t, http.MethodGet, "/messages/"+id, b.admin, "").status(200).value("data", "dueAt"))
+	b.exec(t, `UPDATE messages SET due_at = '2099-01-02T03:04:05+02', reason = 'working_hours'`)
+	a := b.do(t, http.MethodGet, "/messages/"+id, b.admin, "").status(200)
+	require.Equal(t, "2099-01-02T01:04:05Z", a.value("data", "dueAt"))
+	require.Equal(t, "working_hours", a.value("data", "reason"))
+	b.exec(t, `UPDATE messages SET status = 'canceled'`)
+	require.Nil(t, b.do(t, http.MethodGet, "/messages/"+id, b.admin, "").status(200).value("data", "dueAt"))
+}

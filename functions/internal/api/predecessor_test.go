@@ -149,6 +149,7 @@ func TestSessionMetrics(t *testing.T) {
 		('962302', '7', 'd', 'outgoing', 'failed', 1, 'text', '7', now(), NULL, 'x'),
 		('962302', '7', 'e', 'outgoing', 'queued', 1, 'text', '7', now(), NULL, 'x'),
 		('962302', '7', 'f', 'incoming', 'received', 1, 'text', '7', now(), NULL, 'x')`)
+	b.exec(t, `UPDATE company_seq SET sent = 3, received = 1, failed = 1`)
 	b.exec(t, `UPDATE whatsapp_sessions SET reconnects = 2, qr_attempts = 1`)
 	b.do(t, http.MethodGet, "/sessions/962302/metrics", b.admin, "").status(200).golden("metrics")
 }

@@ -17,8 +17,9 @@ type route struct {
 
 // routes has every operation by its pattern, without the base path.
 var routes = map[string]route{
-	"POST /send":         {"messages", auth.Send},
-	"GET /messages/{id}": {"messages", auth.Read},
+	"POST /send":           {"messages", auth.Send},
+	"GET /messages/{id}":   {"messages", auth.Read},
+	"POST /contacts/check": {"messages", auth.Send},
 
 	"GET /sessions":                           {"sessions", auth.Read},
 	"POST /sessions/{companyId}/initialize":   {"sessions", auth.Session},

@@ -36,7 +36,7 @@ type vitals struct {
 	api     *API
 	fleet   *cached[db.MeasureFleetRow]
 	counts  *cached[[]db.CountSessionsRow]
-	list    *cached[[]db.ListSessionsRow]
+	list    *cached[[]db.ListConnectionsRow]
 	traffic *cached[db.MeasureTrafficRow]
 	reports *cached[[]health.Report]
 	queue   *cached[struct{}]
@@ -50,7 +50,7 @@ type vitals struct {
 type seen struct {
 	fleet    db.MeasureFleetRow
 	counts   []db.CountSessionsRow
-	sessions []db.ListSessionsRow
+	sessions []db.ListConnectionsRow
 	traffic  db.MeasureTrafficRow
 	reports  []health.Report
 	degraded map[string]bool
@@ -68,8 +68,8 @@ func newVitals(a *API) *vitals {
 		counts: newCached(func(ctx context.Context) ([]db.CountSessionsRow, error) {
 			return q.CountSessions(ctx, pool, nil)
 		}),
-		list: newCached(func(ctx context.Context) ([]db.ListSessionsRow, error) {
-			return q.ListSessions(ctx, pool, db.ListSessionsParams{})
+		list: newCached(func(ctx context.Context) ([]db.ListConnectionsRow, error) {
+			return q.ListConnections(ctx, pool)
 		}),
 		traffic: newCached(func(ctx context.Context) (db.MeasureTrafficRow, error) {
 			return q.MeasureTraffic(ctx, pool)

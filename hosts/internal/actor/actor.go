@@ -57,20 +57,21 @@ type Actor struct {
 	asked    atomic.Pointer[string] // the number that a pairing code was asked for: nobody else may use it
 	socket   atomic.Int64           // counts the sockets, from their dial to their end and from there to the next dial
 
-	state    session.State
-	desired  session.Desired
-	jid      string
-	conn     Conn
-	link     link
-	hangUp   context.CancelFunc // ends the socket's life
-	greeted  bool               // the server has answered the handshake, with a login or a QR code
-	failures int                // dials in a row that led to nothing: what the delays grow with
-	attempts int                // those of them that count towards the limit
-	replaced []time.Time        // when others logged in with our keys, lately
-	outdated string             // the version without a successor that the session was refused with
-	trial    bool               // held, but it may dial
-	retry    *time.Timer
-	pairing  pairing
+	state      session.State
+	desired    session.Desired
+	jid        string
+	conn       Conn
+	link       link
+	hangUp     context.CancelFunc // ends the socket's life
+	greeted    bool               // the server has answered the handshake, with a login or a QR code
+	failures   int                // dials in a row that led to nothing: what the delays grow with
+	attempts   int                // those of them that count towards the limit
+	replaced   []time.Time        // when others logged in with our keys, lately
+	outdated   string             // the version without a successor that the session was refused with
+	trial      bool               // held, but it may dial
+	unreadable string             // the device whose keys are of no use, until something is asked for
+	retry      *time.Timer
+	pairing    pairing
 }
 
 // What arrives in the mailbox.
@@ -105,7 +106,7 @@ func newActor(d *deps, companyID string, fence store.Fence, predecessor *Actor) 
 		mailbox: make(chan any, mailboxSize),
 		lost:    make(chan struct{}),
 		retry:   stoppedTimer(),
-		pairing: pairing{next: stoppedTimer()},
+		pairing: pairing{next: stoppedTimer(), board: notice{again: stoppedTimer()}},
 	}
 	a.sender = newSender(a)
 	return a
@@ -177,6 +178,8 @@ func (a *Actor) run(ctx context.Context) {
 			a.redial(ctx)
 		case <-a.pairing.next.C:
 			a.showNext(ctx)
+		case <-a.pairing.board.again.C:
+			a.publish(ctx)
 		}
 	}
 }
@@ -287,7 +290,6 @@ func (a *Actor) fenced(ctx context.Context, what string) {
 // shut closes the socket and stops the timers when the actor ends.
 func (a *Actor) shut() {
 	a.retry.Stop()
-	a.pairing.next.Stop()
 	a.hang()
 	a.pacer.Forget(a.companyID)
 	a.become("")

@@ -41,6 +41,7 @@ type bundle struct {
 	vault    *vault.Vault
 	keys     *keyService // the hosts': their vault is another one than the test's
 	board    *rpc.Board
+	redis    *miniredis.Miniredis
 	fence    store.Fence
 	fleet    *actor.Fleet
 	registry *prometheus.Registry // of the latest host
@@ -100,9 +101,10 @@ func setup(t *testing.T, cfg actor.Config) *bundle {
 	local, err := vault.NewLocal(bytes.Repeat([]byte{1}, vault.KeySize))
 	require.NoError(t, err)
 	v := vault.New(local, store.NewKeyring(pool))
-	client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+	server := miniredis.RunT(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1})
 	t.Cleanup(func() { _ = client.Close() })
-	b := &bundle{script: newScript(), store: store.New(pool, v), vault: v, board: rpc.NewBoard(client)}
+	b := &bundle{script: newScript(), store: store.New(pool, v), vault: v, board: rpc.NewBoard(client), redis: server}
 	b.log = &logBook{lines: make(map[string]int)}
 	b.keys = &keyService{Wrapper: local}
 	b.keys.vault = vault.New(b.keys, store.NewKeyring(pool))

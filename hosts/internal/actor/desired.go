@@ -3,15 +3,17 @@ package actor
 import (
 	"context"
 	"math/rand/v2"
-	"time"
 
 	"wafleet/shared/session"
 	"wafleet/shared/store/db"
 	"wafleet/shared/webhook"
 )
 
-// unlinkTimeout bounds the farewell to the phone.
-const unlinkTimeout = 10 * time.Second
+// Reasons of a session that was ended on purpose.
+const (
+	reasonAsked       = "asked"
+	reasonNotUnlinked = "unlink_failed"
+)
 
 // reconcile brings the session to the state that was asked for. At boot it also resumes what the session's
 // former owner was doing.
@@ -25,6 +27,9 @@ func (a *Actor) reconcile(ctx context.Context, boot bool) bool {
 	if boot {
 		a.become(session.State(row.State))
 		a.jid = deref(row.JID)
+		if a.state == session.Failed && row.Reason == session.ReasonDeviceUnreadable {
+			a.jid, a.unreadable = "", a.jid
+		}
 	}
 	if asked || boot {
 		a.pairing.method, a.pairing.phone = session.PairingMethod(row.PairingMethod), deref(row.PairingPhone)
@@ -111,6 +116,7 @@ func (a *Actor) begin(ctx context.Context, restart bool) {
 	a.forgive()
 	a.replaced = nil
 	a.pairing.shown = 0
+	a.giveUpKeys(ctx, restart)
 	if a.jid == "" {
 		a.hang()
 		a.conn = nil
@@ -121,39 +127,38 @@ func (a *Actor) begin(ctx context.Context, restart bool) {
 	a.dial(ctx)
 }
 
+// giveUpKeys ends the wait for keys that could not be read: a restart tries them again, in case that they were repaired;
+// to be asked to run is to be linked anew, which frees the number from the old device.
+func (a *Actor) giveUpKeys(ctx context.Context, restart bool) {
+	jid := a.unreadable
+	if a.unreadable = ""; jid == "" {
+		return
+	}
+	if restart {
+		a.jid = jid
+		return
+	}
+	a.durably(ctx, "destroy unreadable keys", func(ctx context.Context) error { return a.dialer.Destroy(ctx, a.owner(jid)) })
+}
+
 // logout unlinks the device on the phone and forgets it.
 func (a *Actor) logout(ctx context.Context) {
-	a.unlink(ctx)
-	a.record(ctx, Signal{State: session.LoggedOut, Reason: "asked", Action: session.ActionRelink, Event: webhook.SessionLoggedOut})
+	reason := reasonAsked
+	if !a.unlink(ctx) {
+		reason = reasonNotUnlinked
+	}
+	a.record(ctx, Signal{State: session.LoggedOut, Reason: reason, Action: session.ActionRelink, Event: webhook.SessionLoggedOut})
 }
 
 // erase makes the session as new.
 func (a *Actor) erase(ctx context.Context) {
 	known := a.jid != ""
-	a.unlink(ctx)
 	s := Signal{State: session.Created}
+	if !a.unlink(ctx) {
+		s.Reason = reasonNotUnlinked
+	}
 	if known {
 		s.Event = webhook.SessionLoggedOut
 	}
 	a.recordAs(ctx, s, func(c *change) { c.Erase = true })
-}
-
-// unlink ends the link with the phone as far as it can be reached, and destroys the keys in any case.
-func (a *Actor) unlink(ctx context.Context) {
-	if a.conn != nil && a.link == up && a.jid != "" {
-		ctx, cancel := context.WithTimeout(ctx, unlinkTimeout)
-		if err := a.conn.Logout(ctx); err != nil {
-			a.logger.WarnContext(ctx, "unlink on the phone", "error", err)
-		}
-		cancel()
-	}
-	jid := a.jid
-	a.endPairing(ctx)
-	a.forget()
-	a.held.Store(false)
-	a.refused.Store(nil)
-	if jid == "" {
-		return
-	}
-	a.durably(ctx, "destroy keys", func(ctx context.Context) error { return a.dialer.Destroy(ctx, a.owner(jid)) })
 }

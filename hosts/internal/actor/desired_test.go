@@ -22,6 +22,14 @@ func (b *bundle) remove(t *testing.T) {
 	b.fleet.Reconcile(t.Context(), company)
 }
 
+// restart declares that the session should take a new socket, as the API does.
+func (b *bundle) restart(t *testing.T) {
+	t.Helper()
+	_, err := b.store.Queries().RestartSession(t.Context(), b.store.Pool(), company)
+	require.NoError(t, err)
+	b.fleet.Reconcile(t.Context(), company)
+}
+
 // awaitNew waits until a deletion is done.
 func (b *bundle) awaitNew(t *testing.T) {
 	t.Helper()
@@ -46,9 +54,7 @@ func TestARestartRedials(t *testing.T) {
 	require.Eventually(t, func() bool { return b.session(t).ObservedGeneration == 2 }, await, time.Millisecond)
 	require.Equal(t, dials, b.Dials(company))
 
-	_, err := b.store.Queries().RestartSession(t.Context(), b.store.Pool(), company)
-	require.NoError(t, err)
-	b.fleet.Reconcile(t.Context(), company)
+	b.restart(t)
 	next := b.AwaitDial(t)
 	require.Equal(t, dials+1, b.Dials(company))
 	require.Empty(t, b.Broken(), "the old socket is closed first")
@@ -84,17 +90,21 @@ func TestWishesOutliveTheirOwner(t *testing.T) {
 			require.NoError(t, b.fleet.Stop(t.Context()))
 			require.NoError(t, tc.wish(b.store.Queries(), b))
 			dials := b.Dials(company)
+			b.set(func(s *script) { s.Obliging = true })
 			b.own(t, quick)
 			b.awaitState(t, tc.state)
 			require.Eventually(t, func() bool {
 				row := b.session(t)
 				return row.ObservedGeneration == row.DesiredGeneration
 			}, await, time.Millisecond)
-			require.Equal(t, dials, b.Dials(company))
 			if tc.state == session.Stopped {
+				require.Equal(t, dials, b.Dials(company))
 				require.Empty(t, b.Destroyed())
+				require.Zero(t, b.farewells())
 			} else {
+				require.Equal(t, dials+1, b.Dials(company), "only to tell the phone")
 				require.Equal(t, []string{ownJID}, b.Destroyed())
+				require.Equal(t, 1, b.farewells())
 			}
 		})
 	}

@@ -200,9 +200,9 @@ func (a *Actor) dial(ctx context.Context) {
 			return
 		}
 		if errors.Is(err, ErrDeviceUnreadable) {
-			a.jid = "" // so that asking to run pairs anew
+			a.jid, a.unreadable = "", a.jid // so that asking to run pairs anew
 			a.apply(ctx, Signal{
-				State: session.Failed, Reason: "device_unreadable", Action: session.ActionRelink,
+				State: session.Failed, Reason: session.ReasonDeviceUnreadable, Action: session.ActionRelink,
 				Event: webhook.SessionDisconnected, Then: Halt,
 			})
 			return
@@ -285,6 +285,7 @@ func (a *Actor) hang() {
 	a.sender.offline()
 	a.retry.Stop()
 	a.pairing.next.Stop() // codes belong to the socket that brought them
+	a.pairing.board.withdraw()
 	if a.link == dialing {
 		a.hangUp() // nothing is handled yet; Close would wait for the dial
 	}

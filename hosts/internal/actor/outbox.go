@@ -30,7 +30,7 @@ func (a *Actor) peek(ctx context.Context) ([]db.PeekOutboxRow, error) {
 	if err != nil {
 		return nil, fmt.Errorf("peek outbox: %w", err)
 	}
-	return page, nil
+	return a.withinHours(ctx, page)
 }
 
 // prepare makes sure that the row holds what goes on the wire. It is built once, before the first attempt,

@@ -20,6 +20,7 @@ type pairing struct {
 	given  int         // how many the socket brought; it takes the first one for longer
 	shown  int         // QR codes shown since the pairing was asked for
 	next   *time.Timer // when what is on show expires
+	board  notice      // what is on show
 	until  time.Time   // when the server closes the socket, and with it whatever is on show
 
 	restart bool // the server has asked for a restart before the pairing was confirmed here
@@ -76,9 +77,7 @@ func (a *Actor) showNext(ctx context.Context) {
 		p.shown++
 		p.next.Reset(ttl)
 		qr := rpc.QR{Code: code, Attempt: p.shown, ExpiresAt: time.Now().Add(ttl)}
-		if err := a.board.PublishQR(ctx, a.companyID, qr); err != nil {
-			a.logger.WarnContext(ctx, "publish qr", "error", err)
-		}
+		a.show(ctx, func(ctx context.Context) error { return a.board.PublishQR(ctx, a.companyID, qr) })
 		a.record(ctx, Signal{State: session.Pairing, Event: webhook.SessionQR})
 		if a.showQR != nil {
 			a.showQR(a.companyID, code)
@@ -119,9 +118,7 @@ func (a *Actor) codeReady(ctx context.Context, code string, err error) {
 	ttl := min(a.cfg.PairingCodeTTL, time.Until(a.pairing.until))
 	a.pairing.next.Reset(ttl)
 	published := rpc.PairingCode{Code: code, Phone: a.pairing.phone, ExpiresAt: time.Now().Add(ttl)}
-	if err := a.board.PublishPairingCode(ctx, a.companyID, published); err != nil {
-		a.logger.WarnContext(ctx, "publish pairing code", "error", err)
-	}
+	a.show(ctx, func(ctx context.Context) error { return a.board.PublishPairingCode(ctx, a.companyID, published) })
 	a.record(ctx, Signal{State: session.Pairing, Event: webhook.SessionPairingCode})
 }
 
@@ -166,6 +163,7 @@ func sameLine(a, b string) bool {
 // endPairing takes down whatever is on show.
 func (a *Actor) endPairing(ctx context.Context) {
 	a.pairing.next.Stop()
+	a.pairing.board.withdraw()
 	if a.pairing.codes == nil && a.pairing.shown == 0 && a.pairing.method != session.PairingCode {
 		return
 	}

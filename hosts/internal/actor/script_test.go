@@ -14,6 +14,7 @@ import (
 
 	"wafleet/hosts/internal/actor"
 	"wafleet/shared/message"
+	"wafleet/shared/rpc"
 )
 
 // await is how long a test waits for what must happen.
@@ -31,8 +32,8 @@ type script struct {
 	OnSend func(companyID string, m actor.Outgoing) error
 	// OnRestore is told whose keys are restored.
 	OnRestore func(companyID string)
-	// OpenErr fails Open.
-	OpenErr error
+	// OpenErr fails Open, LogoutErr Logout.
+	OpenErr, LogoutErr error
 
 	// Deaf leaves pings unanswered.
 	Deaf bool
@@ -364,6 +365,20 @@ func (c *conn) Send(_ context.Context, m actor.Outgoing) error {
 func (c *conn) Logout(context.Context) error {
 	c.script.mu.Lock()
 	defer c.script.mu.Unlock()
+	if c.script.LogoutErr != nil {
+		return c.script.LogoutErr
+	}
 	c.script.unlinked++
 	return nil
+}
+
+func (c *conn) CheckContacts(_ context.Context, phones []string) ([]rpc.ContactFound, error) {
+	if c.companyID == "refused" {
+		return nil, errors.New("refused")
+	}
+	found := make([]rpc.ContactFound, len(phones))
+	for i, phone := range phones {
+		found[i] = rpc.ContactFound{Phone: phone, Exists: true, JID: phone + "@s.whatsapp.net"}
+	}
+	return found, nil
 }

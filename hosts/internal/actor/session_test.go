@@ -264,21 +264,59 @@ func TestKeysThatAreGone(t *testing.T) {
 	require.Equal(t, "device_gone", row.Reason)
 }
 
-// Nothing tries again by itself, and asking to run pairs anew.
+// Nothing tries again by itself. To be asked to run is to be linked anew, also by another owner than the one that found
+// out, and frees the number; a restart tries the keys once more, in case that they were repaired.
 func TestKeysThatAreUnreadable(t *testing.T) {
+	t.Parallel()
+	for name, moved := range map[string]bool{"same owner": false, "another owner": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, quick)
+			b.online(t)
+			require.NoError(t, b.fleet.Stop(t.Context()))
+			b.set(func(s *script) { s.OpenErr = fmt.Errorf("load device: %w", actor.ErrDeviceUnreadable) })
+			b.own(t, quick)
+			row := b.awaitState(t, session.Failed)
+			require.Equal(t, "device_unreadable", row.Reason)
+			require.Equal(t, string(session.ActionRelink), row.UserAction)
+			require.Equal(t, ownJID, *row.JID, "they may come back")
+			if moved {
+				require.NoError(t, b.fleet.Stop(t.Context()))
+				b.own(t, quick)
+			}
+			b.restart(t)
+			require.Eventually(t, func() bool {
+				row = b.session(t)
+				return row.ObservedGeneration == row.DesiredGeneration && row.State == string(session.Failed)
+			}, await, time.Millisecond)
+			require.Equal(t, ownJID, *row.JID)
+			require.Empty(t, b.Destroyed())
+
+			b.set(func(s *script) { s.OpenErr = nil })
+			b.want(t, session.DesiredRunning)
+			b.AwaitDial(t)
+			row = b.awaitState(t, session.Pairing)
+			require.Nil(t, row.JID)
+			require.Equal(t, []string{ownJID}, b.Destroyed())
+			require.Empty(t, b.opened[len(b.opened)-1])
+		})
+	}
+}
+
+// Keys that were repaired are used again, without the phone.
+func TestKeysThatWereRepaired(t *testing.T) {
 	t.Parallel()
 	b := setup(t, quick)
 	b.online(t)
 	require.NoError(t, b.fleet.Stop(t.Context()))
-	b.set(func(s *script) { s.OpenErr = fmt.Errorf("load device: %w", actor.ErrDeviceUnreadable) })
+	b.set(func(s *script) { s.OpenErr = actor.ErrDeviceUnreadable })
 	b.own(t, quick)
-	row := b.awaitState(t, session.Failed)
-	require.Equal(t, "device_unreadable", row.Reason)
-	require.Equal(t, string(session.ActionRelink), row.UserAction)
-
+	b.awaitState(t, session.Failed)
 	b.set(func(s *script) { s.OpenErr = nil })
-	b.want(t, session.DesiredRunning)
-	b.awaitState(t, session.Pairing)
+	b.restart(t)
+	b.AwaitDial(t).Signal(connected())
+	b.awaitState(t, session.Connected)
+	require.Equal(t, ownJID, b.opened[len(b.opened)-1])
 }
 
 func TestAFencedActorLetsGo(t *testing.T) {

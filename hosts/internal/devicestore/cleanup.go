@@ -21,8 +21,8 @@ const (
 const sweepTimeout = 15 * time.Minute
 
 // CleanUp deletes, for all devices, the buffer of messages of more than 14 days ago, and the devices with tombstones of
-// more than 30. It reads whole tables, for up to 15 minutes each: once a day, by one process of the fleet, is enough; more
-// do no harm.
+// more than 30. It reads whole tables, for up to 15 minutes each: once a day, by one process of the fleet, is enough
+// (shared/store.CleanUp sees to it); more do no harm.
 func (s *Store) CleanUp(ctx context.Context) error {
 	for _, sweep := range []struct {
 		what  string

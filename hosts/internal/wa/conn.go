@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -171,12 +172,42 @@ func (c *Conn) Send(ctx context.Context, m actor.Outgoing) error {
 	if err := proto.Unmarshal(m.Wire, &msg); err != nil {
 		return &actor.SendError{Outcome: actor.NotWritten, Reason: "unreadable", Final: true, Err: err}
 	}
-	if !c.online() {
-		return classify(whatsmeow.ErrNotLoggedIn, nil, beforeFrame)
+	for try := 1; ; try++ {
+		if !c.online() {
+			return classify(whatsmeow.ErrNotLoggedIn, nil, beforeFrame)
+		}
+		err := c.attempt(ctx, m, &msg)
+		if !errors.Is(err, devicestore.ErrStale) || try == maxStale || !stepAside(ctx, try) {
+			return err
+		}
 	}
+}
+
+const (
+	// maxStale is how often a send is begun whose Signal session somebody else steps meanwhile: a message that is being
+	// decrypted, or the answer to a retry receipt. No frame was written, and what is behind it must not overtake.
+	maxStale = 12
+	// staleStep is what the random pauses between them grow by.
+	staleStep = 2 * time.Millisecond
+)
+
+// stepAside lets whoever steps the session finish, or returns false when the context ends first.
+func stepAside(ctx context.Context, try int) bool {
+	timer := time.NewTimer(rand.N(time.Duration(try) * staleStep)) //nolint:gosec // jitter, not a secret
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// attempt encrypts a message and puts it on the wire, once.
+func (c *Conn) attempt(ctx context.Context, m actor.Outgoing, msg *waE2E.Message) error {
 	ctx, storeError := devicestore.WithAbort(ctx)
 	ctx, release := c.abortable(ctx)
-	at, err := c.send(ctx, m.ID, types.NewJID(m.Phone, types.DefaultUserServer), &msg)
+	at, err := c.send(ctx, m.ID, types.NewJID(m.Phone, types.DefaultUserServer), msg)
 	if errors.Is(context.Cause(ctx), errPreKeys) {
 		at, err = beforeFrame, errPreKeys
 	}

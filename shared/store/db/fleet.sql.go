@@ -9,6 +9,25 @@ import (
 	"context"
 )
 
+const claimCleanUp = `-- name: ClaimCleanUp :execrows
+UPDATE fleet SET devices_cleaning_until = now() + make_interval(secs => $1::float8)
+WHERE devices_cleaning_until < now() AND devices_cleaned_at < now() - make_interval(secs => $2::float8)
+`
+
+type ClaimCleanUpParams struct {
+	Ttl    float64
+	Period float64
+}
+
+// One host cleans the device store, and none again before the time.
+func (q *Queries) ClaimCleanUp(ctx context.Context, db DBTX, arg ClaimCleanUpParams) (int64, error) {
+	result, err := db.Exec(ctx, claimCleanUp, arg.Ttl, arg.Period)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const claimProbe = `-- name: ClaimProbe :execrows
 UPDATE fleet SET probe_until = now() + make_interval(secs => $1::float8)
 WHERE breaker_opened_at IS NOT NULL AND probe_until < now()
@@ -157,6 +176,15 @@ UPDATE fleet SET version_claimed_until = '-infinity'
 // Nothing came of asking; somebody else may.
 func (q *Queries) ReleaseVersion(ctx context.Context, db DBTX) error {
 	_, err := db.Exec(ctx, releaseVersion)
+	return err
+}
+
+const saveCleanUp = `-- name: SaveCleanUp :exec
+UPDATE fleet SET devices_cleaned_at = now(), devices_cleaning_until = '-infinity'
+`
+
+func (q *Queries) SaveCleanUp(ctx context.Context, db DBTX) error {
+	_, err := db.Exec(ctx, saveCleanUp)
 	return err
 }
 

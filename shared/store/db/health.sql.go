@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"time"
 )
 
 const countSessionsOfHost = `-- name: CountSessionsOfHost :many
@@ -35,6 +36,36 @@ func (q *Queries) CountSessionsOfHost(ctx context.Context, db DBTX, hostID strin
 	for rows.Next() {
 		var i CountSessionsOfHostRow
 		if err := rows.Scan(&i.Shard, &i.State, &i.Sessions); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listConnections = `-- name: ListConnections :many
+SELECT company_id, connected_at FROM whatsapp_sessions ORDER BY company_id
+`
+
+type ListConnectionsRow struct {
+	CompanyID   string
+	ConnectedAt *time.Time
+}
+
+// Since when each session is connected; nothing more, because there are thousands.
+func (q *Queries) ListConnections(ctx context.Context, db DBTX) ([]ListConnectionsRow, error) {
+	rows, err := db.Query(ctx, listConnections)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListConnectionsRow
+	for rows.Next() {
+		var i ListConnectionsRow
+		if err := rows.Scan(&i.CompanyID, &i.ConnectedAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -74,10 +105,11 @@ func (q *Queries) MeasureFleet(ctx context.Context, db DBTX) (MeasureFleetRow, e
 }
 
 const measureTraffic = `-- name: MeasureTraffic :one
-SELECT count(*) FILTER (WHERE direction = 'outgoing' AND sent_at IS NOT NULL) AS sent,
-       count(*) FILTER (WHERE direction = 'incoming') AS received,
-       coalesce(avg(extract(epoch FROM sent_at - created_at)) FILTER (WHERE direction = 'outgoing' AND sent_at IS NOT NULL), 0)::float8 AS response_seconds
-FROM messages
+SELECT coalesce(sum(q.sent), 0)::bigint AS sent, coalesce(sum(q.received), 0)::bigint AS received,
+    coalesce((SELECT avg(extract(epoch FROM n.sent_at - n.created_at))
+        FROM (SELECT m.direction, m.sent_at, m.created_at FROM messages m ORDER BY m.id DESC LIMIT 1000) AS n
+        WHERE n.direction = 'outgoing' AND n.sent_at IS NOT NULL), 0)::float8 AS response_seconds
+FROM company_seq q
 `
 
 type MeasureTrafficRow struct {
@@ -86,6 +118,7 @@ type MeasureTrafficRow struct {
 	ResponseSeconds float64
 }
 
+// What all messages came to. How long they took is that of the newest thousand.
 func (q *Queries) MeasureTraffic(ctx context.Context, db DBTX) (MeasureTrafficRow, error) {
 	row := db.QueryRow(ctx, measureTraffic)
 	var i MeasureTrafficRow

@@ -12,24 +12,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const countTraffic = `-- name: CountTraffic :one
-SELECT count(*) FILTER (WHERE direction = 'outgoing' AND sent_at IS NOT NULL) AS sent,
-       count(*) FILTER (WHERE direction = 'incoming') AS received
-FROM messages WHERE company_id = $1
-`
-
-type CountTrafficRow struct {
-	Sent     int64
-	Received int64
-}
-
-func (q *Queries) CountTraffic(ctx context.Context, db DBTX, companyID string) (CountTrafficRow, error) {
-	row := db.QueryRow(ctx, countTraffic, companyID)
-	var i CountTrafficRow
-	err := row.Scan(&i.Sent, &i.Received)
-	return i, err
-}
-
 const quarantine = `-- name: Quarantine :exec
 INSERT INTO quarantine (company_id, source, reason, body) VALUES ($1, $2, $3, $4)
 `
@@ -61,7 +43,7 @@ arrived AS (
     ON CONFLICT (company_id, direction, message_id) DO NOTHING
     RETURNING id
 ), seq AS (
-    UPDATE company_seq s SET seq = s.seq + 1 FROM arrived WHERE s.company_id = $3 RETURNING s.seq
+    UPDATE company_seq s SET seq = s.seq + 1, received = s.received + 1 FROM arrived WHERE s.company_id = $3 RETURNING s.seq
 ), event AS (
     INSERT INTO events (company_id, seq, id, type, data)
     SELECT $3, seq.seq, $14, $15, $16 FROM seq

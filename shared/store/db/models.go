@@ -47,6 +47,10 @@ type CompanyKey struct {
 type CompanySeq struct {
 	CompanyID string
 	Seq       int64
+	Sent      int64
+	Received  int64
+	// without what never reached the queue, which a repeated call may still lift
+	Failed int64
 }
 
 type Device struct {
@@ -208,7 +212,10 @@ type Fleet struct {
 	// since then nobody is believed to be logged out; NULL: closed
 	BreakerOpenedAt *time.Time
 	// one held session is trying to log in until then
-	ProbeUntil time.Time
+	ProbeUntil       time.Time
+	DevicesCleanedAt time.Time
+	// one host is cleaning the device store until then
+	DevicesCleaningUntil time.Time
 }
 
 type Host struct {

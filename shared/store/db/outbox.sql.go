@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
@@ -129,9 +130,15 @@ begun AS (
     WHERE m.company_id || '' = $6 AND m.direction = 'outgoing' AND m.message_id = $11 AND m.status = ANY($12::text[])
       -- Of all failures only one can be lifted again.
       AND (m.status <> 'failed' OR m.reason = 'not_enqueued' OR $8::text NOT IN ('accepted', 'queued'))
-    RETURNING m.id
+    -- Went out now for the first time; and had failed before, where a receipt says so.
+    RETURNING coalesce(m.sent_at = now(), false) AS went_out,
+        CASE WHEN m.sent_at = now() AND $8::text <> 'sent' THEN
+            jsonb_path_exists(m.trace, '$[*] ? (@.status == "failed" && !(@.reason == "not_enqueued"))') ELSE false END AS had_failed
 ), seq AS (
-    UPDATE company_seq s SET seq = s.seq + 1 FROM moved WHERE s.company_id = $6 AND $13::text <> '' RETURNING s.seq
+    UPDATE company_seq s SET seq = s.seq + 1,
+        sent = s.sent + moved.went_out::integer,
+        failed = s.failed + ($8::text = 'failed' AND $9::text <> 'not_enqueued')::integer - moved.had_failed::integer
+    FROM moved WHERE s.company_id = $6 AND $13::text <> '' RETURNING s.seq
 ), event AS (
     INSERT INTO events (company_id, seq, id, type, data)
     SELECT $6, seq.seq, $14, $13, $15 FROM seq
@@ -325,6 +332,53 @@ func (q *Queries) BeginSending(ctx context.Context, db DBTX, arg BeginSendingPar
 	return result.RowsAffected(), nil
 }
 
+const delayBatchRows = `-- name: DelayBatchRows :one
+WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $1 AND l.term = $2::uuid FOR KEY SHARE),
+waiting AS MATERIALIZED (
+    SELECT w.id FROM messages w
+    WHERE w.company_id = $3 AND w.direction = 'outgoing' AND w.status = 'queued' AND w.lane > 0 AND w.due_at <= now()
+    ORDER BY w.lane, w.id LIMIT $4::integer
+), delayed AS (
+    UPDATE messages m SET due_at = $5::timestamptz, reason = $6::text,
+        trace = m.trace || jsonb_build_object('status', 'queued', 'at', now(), 'host', $7::text, 'reason', $6::text)
+    FROM waiting, fence
+    WHERE m.id = waiting.id AND m.company_id || '' = $3 AND m.status || '' = 'queued'
+    RETURNING m.id
+)
+SELECT EXISTS (SELECT FROM fence)::boolean AS held, (SELECT count(*) FROM delayed) AS delayed
+`
+
+type DelayBatchRowsParams struct {
+	Shard     int
+	Term      uuid.UUID
+	CompanyID string
+	Most      int
+	Until     time.Time
+	Reason    string
+	HostID    string
+}
+
+type DelayBatchRowsRow struct {
+	Held    bool
+	Delayed int64
+}
+
+// Puts off what batches have due, so many rows at a time, in one fenced statement. What people wait for has lane 0.
+func (q *Queries) DelayBatchRows(ctx context.Context, db DBTX, arg DelayBatchRowsParams) (DelayBatchRowsRow, error) {
+	row := db.QueryRow(ctx, delayBatchRows,
+		arg.Shard,
+		arg.Term,
+		arg.CompanyID,
+		arg.Most,
+		arg.Until,
+		arg.Reason,
+		arg.HostID,
+	)
+	var i DelayBatchRowsRow
+	err := row.Scan(&i.Held, &i.Delayed)
+	return i, err
+}
+
 const describeMessage = `-- name: DescribeMessage :one
 SELECT phone, kind, client_ref, now()::timestamptz AS at FROM messages
 WHERE company_id || '' = $1 AND direction = 'outgoing' AND message_id = $2
@@ -409,6 +463,17 @@ func (q *Queries) DoubtStaleSends(ctx context.Context, db DBTX, arg DoubtStaleSe
 		return nil, err
 	}
 	return items, nil
+}
+
+const getConfig = `-- name: GetConfig :one
+SELECT whatsapp_config FROM companies WHERE company_id = $1
+`
+
+func (q *Queries) GetConfig(ctx context.Context, db DBTX, companyID string) (json.RawMessage, error) {
+	row := db.QueryRow(ctx, getConfig, companyID)
+	var whatsapp_config json.RawMessage
+	err := row.Scan(&whatsapp_config)
+	return whatsapp_config, err
 }
 
 const getMessage = `-- name: GetMessage :one

@@ -47,3 +47,11 @@ UPDATE fleet SET version_claimed_until = '-infinity';
 -- name: CountHosts :one
 -- The hosts that are alive, by their sign of life of every second.
 SELECT count(*) FROM hosts WHERE heartbeat_at > now() - interval '15 seconds';
+
+-- name: ClaimCleanUp :execrows
+-- One host cleans the device store, and none again before the time.
+UPDATE fleet SET devices_cleaning_until = now() + make_interval(secs => @ttl::float8)
+WHERE devices_cleaning_until < now() AND devices_cleaned_at < now() - make_interval(secs => @period::float8);
+
+-- name: SaveCleanUp :exec
+UPDATE fleet SET devices_cleaned_at = now(), devices_cleaning_until = '-infinity';

@@ -7,10 +7,16 @@ SELECT (SELECT count(*) FROM hosts h WHERE h.heartbeat_at > now() - interval '1 
        (SELECT count(*) FROM messages m WHERE m.direction = 'outgoing' AND m.status = 'accepted' AND m.enqueued_at IS NOT NULL) AS handed_over;
 
 -- name: MeasureTraffic :one
-SELECT count(*) FILTER (WHERE direction = 'outgoing' AND sent_at IS NOT NULL) AS sent,
-       count(*) FILTER (WHERE direction = 'incoming') AS received,
-       coalesce(avg(extract(epoch FROM sent_at - created_at)) FILTER (WHERE direction = 'outgoing' AND sent_at IS NOT NULL), 0)::float8 AS response_seconds
-FROM messages;
+-- What all messages came to. How long they took is that of the newest thousand.
+SELECT coalesce(sum(q.sent), 0)::bigint AS sent, coalesce(sum(q.received), 0)::bigint AS received,
+    coalesce((SELECT avg(extract(epoch FROM n.sent_at - n.created_at))
+        FROM (SELECT m.direction, m.sent_at, m.created_at FROM messages m ORDER BY m.id DESC LIMIT 1000) AS n
+        WHERE n.direction = 'outgoing' AND n.sent_at IS NOT NULL), 0)::float8 AS response_seconds
+FROM company_seq q;
+
+-- name: ListConnections :many
+-- Since when each session is connected; nothing more, because there are thousands.
+SELECT company_id, connected_at FROM whatsapp_sessions ORDER BY company_id;
 
 -- name: CountSessionsOfHost :many
 -- What a host owns: its shards, and the sessions of their companies by state. A shard without companies is a row without a state.

@@ -9,7 +9,7 @@ arrived AS (
     ON CONFLICT (company_id, direction, message_id) DO NOTHING
     RETURNING id
 ), seq AS (
-    UPDATE company_seq s SET seq = s.seq + 1 FROM arrived WHERE s.company_id = @company_id RETURNING s.seq
+    UPDATE company_seq s SET seq = s.seq + 1, received = s.received + 1 FROM arrived WHERE s.company_id = @company_id RETURNING s.seq
 ), event AS (
     INSERT INTO events (company_id, seq, id, type, data)
     SELECT @company_id, seq.seq, @event_id, @event_type, @event_data FROM seq
@@ -26,8 +26,3 @@ SELECT EXISTS (SELECT FROM fence)::boolean AS held, EXISTS (SELECT FROM arrived)
 
 -- name: Quarantine :exec
 INSERT INTO quarantine (company_id, source, reason, body) VALUES (@company_id, @source, @reason, @body);
-
--- name: CountTraffic :one
-SELECT count(*) FILTER (WHERE direction = 'outgoing' AND sent_at IS NOT NULL) AS sent,
-       count(*) FILTER (WHERE direction = 'incoming') AS received
-FROM messages WHERE company_id = @company_id;

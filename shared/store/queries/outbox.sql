@@ -156,9 +156,15 @@ begun AS (
     WHERE m.company_id || '' = @company_id AND m.direction = 'outgoing' AND m.message_id = @message_id AND m.status = ANY(@from_states::text[])
       -- Of all failures only one can be lifted again.
       AND (m.status <> 'failed' OR m.reason = 'not_enqueued' OR @status::text NOT IN ('accepted', 'queued'))
-    RETURNING m.id
+    -- Went out now for the first time; and had failed before, where a receipt says so.
+    RETURNING coalesce(m.sent_at = now(), false) AS went_out,
+        CASE WHEN m.sent_at = now() AND @status::text <> 'sent' THEN
+            jsonb_path_exists(m.trace, '$[*] ? (@.status == "failed" && !(@.reason == "not_enqueued"))') ELSE false END AS had_failed
 ), seq AS (
-    UPDATE company_seq s SET seq = s.seq + 1 FROM moved WHERE s.company_id = @company_id AND @event_type::text <> '' RETURNING s.seq
+    UPDATE company_seq s SET seq = s.seq + 1,
+        sent = s.sent + moved.went_out::integer,
+        failed = s.failed + (@status::text = 'failed' AND @reason::text <> 'not_enqueued')::integer - moved.had_failed::integer
+    FROM moved WHERE s.company_id = @company_id AND @event_type::text <> '' RETURNING s.seq
 ), event AS (
     INSERT INTO events (company_id, seq, id, type, data)
     SELECT @company_id, seq.seq, @event_id, @event_type, @event_data FROM seq
@@ -208,3 +214,22 @@ WITH RECURSIVE waiting AS (
         ORDER BY m.company_id, m.due_at LIMIT 1) AS following
 )
 SELECT company_id FROM waiting WHERE due_at <= now();
+
+-- name: DelayBatchRows :one
+-- Puts off what batches have due, so many rows at a time, in one fenced statement. What people wait for has lane 0.
+WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = @shard AND l.term = @term::uuid FOR KEY SHARE),
+waiting AS MATERIALIZED (
+    SELECT w.id FROM messages w
+    WHERE w.company_id = @company_id AND w.direction = 'outgoing' AND w.status = 'queued' AND w.lane > 0 AND w.due_at <= now()
+    ORDER BY w.lane, w.id LIMIT @most::integer
+), delayed AS (
+    UPDATE messages m SET due_at = @until::timestamptz, reason = @reason::text,
+        trace = m.trace || jsonb_build_object('status', 'queued', 'at', now(), 'host', @host_id::text, 'reason', @reason::text)
+    FROM waiting, fence
+    WHERE m.id = waiting.id AND m.company_id || '' = @company_id AND m.status || '' = 'queued'
+    RETURNING m.id
+)
+SELECT EXISTS (SELECT FROM fence)::boolean AS held, (SELECT count(*) FROM delayed) AS delayed;
+
+-- name: GetConfig :one
+SELECT whatsapp_config FROM companies WHERE company_id = @company_id;
