@@ -14,11 +14,11 @@ type Content struct {
 	// text of an edit.
 	Text string `json:"text,omitempty"`
 
-	Media    *Media   `json:"media,omitempty"`
-	Location *Place   `json:"location,omitempty"`
-	Contact  *Card    `json:"contact,omitempty"`
-	Poll     *Ballot  `json:"poll,omitempty"`
-	Preview  *Preview `json:"preview,omitempty"` // of a link in the text
+	Media    *Media        `json:"media,omitempty"`
+	Location *Place        `json:"location,omitempty"`
+	Contact  *VisitingCard `json:"contact,omitempty"`
+	Poll     *PollOptions  `json:"poll,omitempty"`
+	Preview  *LinkPreview  `json:"preview,omitempty"` // of a link in the text
 
 	Target   *Ref     `json:"target,omitempty"`  // what a reaction, an edit or a revoke is about
 	ReplyTo  *Ref     `json:"replyTo,omitempty"` // the message that this one answers
@@ -33,20 +33,20 @@ type Place struct {
 	Address   string  `json:"address,omitempty"`
 }
 
-// Card is somebody's visiting card.
-type Card struct {
+// VisitingCard is somebody's visiting card.
+type VisitingCard struct {
 	Name  string `json:"name"`
 	Phone string `json:"phone"` // digits
 }
 
-// Ballot is what a poll lets people choose from.
-type Ballot struct {
+// PollOptions are what a poll lets people choose from.
+type PollOptions struct {
 	Options    []string `json:"options"`
 	MaxChoices int      `json:"maxChoices"` // how many of them one may choose; 0: any number
 }
 
-// Preview is what is shown of the page behind a link.
-type Preview struct {
+// LinkPreview is what is shown of the page behind a link.
+type LinkPreview struct {
 	URL         string `json:"url"`
 	Title       string `json:"title"`
 	Description string `json:"description,omitempty"`

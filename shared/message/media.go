@@ -1,17 +1,17 @@
 package message
 
-// Media is the file of a message. It is kept apart (package media); a message only refers to it.
+// Media is a file that belongs to a message. Its bytes are in the media store, under its id.
 type Media struct {
-	ID       string `json:"id,omitempty"` // in our store
-	MimeType string `json:"mimeType"`
+	ID       string `json:"mediaId"`
+	MimeType string `json:"mimeType,omitempty"`
 	FileName string `json:"fileName,omitempty"`
-	Size     int64  `json:"size,omitempty"` // bytes
-	SHA256   []byte `json:"sha256,omitempty"`
+	Size     int64  `json:"size,omitempty"`
+	SHA256   string `json:"sha256,omitempty"` // hex
+	Seconds  int    `json:"seconds,omitempty"`
+	Width    int    `json:"width,omitempty"`
+	Height   int    `json:"height,omitempty"`
 
-	Seconds   int    `json:"seconds,omitempty"` // how long it plays
-	Width     int    `json:"width,omitempty"`
-	Height    int    `json:"height,omitempty"`
-	Thumbnail []byte `json:"thumbnail,omitempty"` // JPEG
+	Thumbnail []byte `json:"thumbnail,omitempty"` // JPEG, of what we send
 }
 
 // Upload is where WhatsApp keeps an encrypted copy of a file, and the key to it. Everybody who has it can read the file.

@@ -16,7 +16,7 @@ var target = &message.Ref{MessageID: "3EB0", WAMessageID: "3EB0", Chat: "7900123
 func valid() map[message.Kind]message.Content {
 	file := &message.Media{ID: "med_1", MimeType: "image/jpeg"}
 	return map[message.Kind]message.Content{
-		message.Text:        {Text: "hi", ReplyTo: target, Mentions: []string{"79001234567"}, Preview: &message.Preview{URL: "https://example.com"}},
+		message.Text:        {Text: "hi", ReplyTo: target, Mentions: []string{"79001234567"}, Preview: &message.LinkPreview{URL: "https://example.com"}},
 		message.Image:       {Text: "caption", Media: file, ReplyTo: target, Mentions: []string{"79001234567"}},
 		message.Video:       {Media: file},
 		message.Audio:       {Media: file, ReplyTo: target},
@@ -24,8 +24,8 @@ func valid() map[message.Kind]message.Content {
 		message.Document:    {Text: "caption", Media: &message.Media{ID: "med_1", FileName: "price list.pdf"}},
 		message.Sticker:     {Media: file},
 		message.Location:    {Location: &message.Place{Latitude: -90, Longitude: 180, Name: "here"}},
-		message.ContactCard: {Contact: &message.Card{Name: "Anna", Phone: "79001234567"}},
-		message.Poll:        {Text: "Tea?", Poll: &message.Ballot{Options: []string{"yes", "no"}, MaxChoices: 1}},
+		message.ContactCard: {Contact: &message.VisitingCard{Name: "Anna", Phone: "79001234567"}},
+		message.Poll:        {Text: "Tea?", Poll: &message.PollOptions{Options: []string{"yes", "no"}, MaxChoices: 1}},
 		message.Reaction:    {Text: "👨‍👩‍👧‍👦", Target: target},
 		message.Edit:        {Text: "hello", Target: target},
 		message.Revoke:      {Target: target},
@@ -57,8 +57,8 @@ func TestWhatEachKindRefuses(t *testing.T) {
 	for i := range many {
 		many[i] = "79001234567"
 	}
-	options := func(n int) *message.Ballot {
-		b := &message.Ballot{}
+	options := func(n int) *message.PollOptions {
+		b := &message.PollOptions{}
 		for i := range n {
 			b.Options = append(b.Options, strings.Repeat("a", i+1))
 		}
@@ -110,8 +110,8 @@ func TestWhatEachKindRefuses(t *testing.T) {
 		"text about a message":      {message.Text, func(c *message.Content) { c.Target = target }, "messageId"},
 		"text with a file":          {message.Text, func(c *message.Content) { c.Media = &message.Media{} }, "media"},
 		"text with a poll":          {message.Text, func(c *message.Content) { c.Poll = options(2) }, "options"},
-		"image with a contact":      {message.Image, func(c *message.Content) { c.Contact = &message.Card{} }, "contact"},
-		"image with a preview":      {message.Image, func(c *message.Content) { c.Preview = &message.Preview{} }, "linkPreview"},
+		"image with a contact":      {message.Image, func(c *message.Content) { c.Contact = &message.VisitingCard{} }, "contact"},
+		"image with a preview":      {message.Image, func(c *message.Content) { c.Preview = &message.LinkPreview{} }, "linkPreview"},
 		"too many mentions":         {message.Text, func(c *message.Content) { c.Mentions = many }, "mentions"},
 		"a mention of nobody":       {message.Text, func(c *message.Content) { c.Mentions = []string{"Anna"} }, "mentions"},
 	} {

@@ -144,7 +144,7 @@ func jidOf(address string) types.JID {
 }
 
 // vcard is a card as WhatsApp's apps write it.
-func vcard(c message.Card) string {
+func vcard(c message.VisitingCard) string {
 	name := vcardEscapes.Replace(c.Name)
 	return "BEGIN:VCARD\nVERSION:3.0\nFN:" + name + "\nN:;" + name + ";;;\n" +
 		"TEL;type=CELL;type=VOICE;waid=" + c.Phone + ":+" + c.Phone + "\nEND:VCARD"

@@ -37,7 +37,7 @@ func TestWhatAPhoneReads(t *testing.T) {
 			wasim.Content{Type: wasim.Text, Text: "hello @" + anna},
 		},
 		{
-			message.Content{Kind: message.Text, Text: "see https://example.com/", Preview: &message.Preview{URL: "https://example.com/", Title: "Example"}},
+			message.Content{Kind: message.Text, Text: "see https://example.com/", Preview: &message.LinkPreview{URL: "https://example.com/", Title: "Example"}},
 			wasim.Content{Type: wasim.Text, Text: "see https://example.com/"},
 		},
 		{
@@ -45,11 +45,11 @@ func TestWhatAPhoneReads(t *testing.T) {
 			wasim.Content{Type: wasim.Location, Text: "Salon", Latitude: 55.75, Longitude: 37.62, Address: "Arbat 1"},
 		},
 		{
-			message.Content{Kind: message.ContactCard, Contact: &message.Card{Name: "Ivanov; Petr", Phone: "79001234567"}},
-			wasim.Content{Type: wasim.Contact, Text: "Ivanov; Petr", VCard: vcard(message.Card{Name: "Ivanov; Petr", Phone: "79001234567"})},
+			message.Content{Kind: message.ContactCard, Contact: &message.VisitingCard{Name: "Ivanov; Petr", Phone: "79001234567"}},
+			wasim.Content{Type: wasim.Contact, Text: "Ivanov; Petr", VCard: vcard(message.VisitingCard{Name: "Ivanov; Petr", Phone: "79001234567"})},
 		},
 		{
-			message.Content{Kind: message.Poll, Text: "Tea?", Poll: &message.Ballot{Options: []string{"yes", "no"}, MaxChoices: 1}},
+			message.Content{Kind: message.Poll, Text: "Tea?", Poll: &message.PollOptions{Options: []string{"yes", "no"}, MaxChoices: 1}},
 			wasim.Content{Type: wasim.Poll, Text: "Tea?", Options: []string{"yes", "no"}, Selectable: 1},
 		},
 		{
@@ -120,5 +120,5 @@ func TestKeysNameTheSenderInGroupsOnly(t *testing.T) {
 // A name is a name, whatever it looks like.
 func TestACardHoldsOneNumber(t *testing.T) {
 	t.Parallel()
-	require.NotContains(t, vcard(message.Card{Name: "x\nTEL:+1", Phone: "79001234567"}), "\nTEL:+1")
+	require.NotContains(t, vcard(message.VisitingCard{Name: "x\nTEL:+1", Phone: "79001234567"}), "\nTEL:+1")
 }
