@@ -1,7 +1,7 @@
 package message
 
 // Lane is the place of a message in its company's outbox: a lower one goes first.
-type Lane = int16
+type Lane = int
 
 // The lanes.
 const (
