@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"context"
 	"net/http"
 	"testing"
 	"time"
@@ -57,19 +56,23 @@ func TestPreferWait(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.company(t, "962302", session.Connected)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
+	stop, done := make(chan struct{}), make(chan struct{})
 	go func() { // the host
 		defer close(done)
-		for ctx.Err() == nil {
-			_, _ = b.pool.Exec(ctx, `UPDATE messages SET status = 'sent', sent_at = now(), body = '' WHERE status = 'accepted'`)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			_, _ = b.pool.Exec(t.Context(), `UPDATE messages SET status = 'sent', sent_at = now(), body = '' WHERE status = 'accepted'`)
 		}
 	}()
 	for path, body := range map[string]string{"/send": hello, "/messages": `{"companyId":"962302","to":"79001234567","type":"text","text":"x"}`} {
 		a := b.do(t, http.MethodPost, path, b.admin, body, "Prefer", "respond-async, wait=10")
 		require.Equal(t, "sent", a.value("data", "status"), a.Body.String())
 	}
-	cancel()
+	close(stop)
 	<-done
 
 	start := time.Now()
