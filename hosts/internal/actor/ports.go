@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"wafleet/shared/message"
+	"wafleet/shared/rpc"
 	"wafleet/shared/session"
 	"wafleet/shared/store"
 )
@@ -65,6 +66,8 @@ type Conn interface {
 	Send(ctx context.Context, m Outgoing) error
 	// Logout unlinks the device on the phone.
 	Logout(ctx context.Context) error
+	// CheckContacts asks WhatsApp which numbers it knows; the answers come in the order of the numbers.
+	CheckContacts(ctx context.Context, phones []string) ([]rpc.ContactFound, error)
 }
 
 // Outgoing is a message to put on the wire.
