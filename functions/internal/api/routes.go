@@ -24,6 +24,7 @@ var routes = map[string]route{
 	"POST /messages":        {"messages", auth.Send},
 	"DELETE /messages/{id}": {"messages", auth.Send},
 	"GET /messages/{id}":    {"messages", auth.Read},
+	"POST /contacts/check":  {"messages", auth.Send},
 
 	"GET /sessions":                           {"sessions", auth.Read},
 	"POST /sessions/{companyId}/initialize":   {"sessions", auth.Session},
