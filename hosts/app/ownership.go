@@ -192,7 +192,6 @@ func (a *App) open(ctx context.Context, fence store.Fence) {
 			if !queue.IsLocal(a.deps.Queue) { // else there is nothing to take over
 				a.ingest.OpenShard(ctx, fence.Shard)
 			}
-			a.ingest.OpenShard(ctx, fence.Shard)
 			a.answers.Hold(ctx, rpc.Owner{Shard: fence.Shard, Term: fence.Term})
 			return
 		}

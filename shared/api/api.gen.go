@@ -12,10 +12,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"time"
 
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for DiagnosisCheckName.
@@ -89,6 +91,11 @@ const (
 	FORBIDDEN            ErrorCode = "FORBIDDEN"
 	IDEMPOTENCYCONFLICT  ErrorCode = "IDEMPOTENCY_CONFLICT"
 	INTERNALERROR        ErrorCode = "INTERNAL_ERROR"
+	MEDIAFETCHBLOCKED    ErrorCode = "MEDIA_FETCH_BLOCKED"
+	MEDIAFETCHFAILED     ErrorCode = "MEDIA_FETCH_FAILED"
+	MEDIATOOLARGE        ErrorCode = "MEDIA_TOO_LARGE"
+	MEDIATYPEUNSUPPORTED ErrorCode = "MEDIA_TYPE_UNSUPPORTED"
+	MESSAGENOTCANCELABLE ErrorCode = "MESSAGE_NOT_CANCELABLE"
 	MESSAGESENDERROR     ErrorCode = "MESSAGE_SEND_ERROR"
 	METHODNOTALLOWED     ErrorCode = "METHOD_NOT_ALLOWED"
 	NOTFOUND             ErrorCode = "NOT_FOUND"
@@ -126,6 +133,16 @@ func (e ErrorCode) Valid() bool {
 	case IDEMPOTENCYCONFLICT:
 		return true
 	case INTERNALERROR:
+		return true
+	case MEDIAFETCHBLOCKED:
+		return true
+	case MEDIAFETCHFAILED:
+		return true
+	case MEDIATOOLARGE:
+		return true
+	case MEDIATYPEUNSUPPORTED:
+		return true
+	case MESSAGENOTCANCELABLE:
 		return true
 	case MESSAGESENDERROR:
 		return true
@@ -258,6 +275,27 @@ func (e Direction) Valid() bool {
 	}
 }
 
+// Defines values for Priority.
+const (
+	High   Priority = "high"
+	Low    Priority = "low"
+	Normal Priority = "normal"
+)
+
+// Valid indicates whether the value is a known member of the Priority enum.
+func (e Priority) Valid() bool {
+	switch e {
+	case High:
+		return true
+	case Low:
+		return true
+	case Normal:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MessageStatus.
 const (
 	MessageStatusAccepted    MessageStatus = "accepted"
@@ -306,6 +344,57 @@ func (e MessageStatus) Valid() bool {
 	}
 }
 
+// Defines values for MessageType.
+const (
+	MessageTypeAudio    MessageType = "audio"
+	MessageTypeContact  MessageType = "contact"
+	MessageTypeDocument MessageType = "document"
+	MessageTypeEdit     MessageType = "edit"
+	MessageTypeImage    MessageType = "image"
+	MessageTypeLocation MessageType = "location"
+	MessageTypePoll     MessageType = "poll"
+	MessageTypeReaction MessageType = "reaction"
+	MessageTypeRevoke   MessageType = "revoke"
+	MessageTypeSticker  MessageType = "sticker"
+	MessageTypeText     MessageType = "text"
+	MessageTypeVideo    MessageType = "video"
+	MessageTypeVoice    MessageType = "voice"
+)
+
+// Valid indicates whether the value is a known member of the MessageType enum.
+func (e MessageType) Valid() bool {
+	switch e {
+	case MessageTypeAudio:
+		return true
+	case MessageTypeContact:
+		return true
+	case MessageTypeDocument:
+		return true
+	case MessageTypeEdit:
+		return true
+	case MessageTypeImage:
+		return true
+	case MessageTypeLocation:
+		return true
+	case MessageTypePoll:
+		return true
+	case MessageTypeReaction:
+		return true
+	case MessageTypeRevoke:
+		return true
+	case MessageTypeSticker:
+		return true
+	case MessageTypeText:
+		return true
+	case MessageTypeVideo:
+		return true
+	case MessageTypeVoice:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Scope.
 const (
 	ScopeAdmin   Scope = "admin"
@@ -327,6 +416,36 @@ func (e Scope) Valid() bool {
 	case ScopeSession:
 		return true
 	case ScopeWebhook:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SendMediaType.
+const (
+	SendMediaTypeAudio    SendMediaType = "audio"
+	SendMediaTypeDocument SendMediaType = "document"
+	SendMediaTypeImage    SendMediaType = "image"
+	SendMediaTypeSticker  SendMediaType = "sticker"
+	SendMediaTypeVideo    SendMediaType = "video"
+	SendMediaTypeVoice    SendMediaType = "voice"
+)
+
+// Valid indicates whether the value is a known member of the SendMediaType enum.
+func (e SendMediaType) Valid() bool {
+	switch e {
+	case SendMediaTypeAudio:
+		return true
+	case SendMediaTypeDocument:
+		return true
+	case SendMediaTypeImage:
+		return true
+	case SendMediaTypeSticker:
+		return true
+	case SendMediaTypeVideo:
+		return true
+	case SendMediaTypeVoice:
 		return true
 	default:
 		return false
@@ -417,6 +536,13 @@ func (e SessionStatusWord) Valid() bool {
 	}
 }
 
+// AcceptedMessage defines model for AcceptedMessage.
+type AcceptedMessage struct {
+	// MessageID The final WhatsApp id, fixed before the message is queued.
+	MessageID string        `json:"messageId"`
+	Status    MessageStatus `json:"status"`
+}
+
 // Company defines model for Company.
 type Company struct {
 	// CompanyID A company, by the id that its owner gave it.
@@ -445,6 +571,14 @@ type Contact struct {
 	LID   *string `json:"lid,omitempty"`
 	Name  *string `json:"name,omitempty"`
 	Phone *string `json:"phone,omitempty"`
+}
+
+// ContactCard defines model for ContactCard.
+type ContactCard struct {
+	Name string `json:"name"`
+
+	// Phone A phone number in international form: 10 to 15 digits once `+`, spaces, `-`, `(`, `)` and `.` are stripped.
+	Phone Phone `json:"phone"`
 }
 
 // ContactCheck defines model for ContactCheck.
@@ -775,6 +909,23 @@ type LoggedEvent struct {
 	Type      EventType `json:"type"`
 }
 
+// MediaContent defines model for MediaContent.
+type MediaContent struct {
+	FileName *string `json:"fileName,omitempty"`
+	MediaID  string  `json:"mediaId"`
+	MimeType *string `json:"mimeType,omitempty"`
+
+	// Sha256 In hex digits.
+	Sha256 *string `json:"sha256,omitempty"`
+	Size   *int64  `json:"size,omitempty"`
+}
+
+// MediaResponse defines model for MediaResponse.
+type MediaResponse struct {
+	Data    MediaContent `json:"data"`
+	Success bool         `json:"success"`
+}
+
 // Message defines model for Message.
 type Message struct {
 	// ClientRef The caller's own reference.
@@ -812,7 +963,7 @@ type Message struct {
 	// Trace Every step the message took, oldest first.
 	Trace []TraceStep `json:"trace"`
 
-	// Type What the message carries. So far `text`.
+	// Type What the message carries.
 	Type string `json:"type"`
 
 	// WaMessageID WhatsApp's id of an incoming message.
@@ -822,9 +973,35 @@ type Message struct {
 // Direction defines model for Message.direction.
 type Direction string
 
+// MessageAccepted defines model for MessageAccepted.
+type MessageAccepted struct {
+	Data    AcceptedMessage `json:"data"`
+	Success bool            `json:"success"`
+}
+
 // MessageContent What the message says. Absent while it is on its way through the queue.
 type MessageContent struct {
+	Contact    *ContactCard     `json:"contact,omitempty"`
+	Location   *LocationContent `json:"location,omitempty"`
+	MaxChoices *int             `json:"maxChoices,omitempty"`
+	Media      *MediaContent    `json:"media,omitempty"`
+	Mentions   []string         `json:"mentions,omitempty"`
+
+	// MessageID What a reaction
+	MessageID *string  `json:"messageId,omitempty"`
+	Options   []string `json:"options,omitempty"`
+	ReplyTo   *string  `json:"replyTo,omitempty"`
+
+	// Text The text; the caption of a file
 	Text *string `json:"text,omitempty"`
+}
+
+// LocationContent defines model for MessageContent.location.
+type LocationContent struct {
+	Address   *string `json:"address,omitempty"`
+	Latitude  float64 `json:"latitude"`
+	Longitude float64 `json:"longitude"`
+	Name      *string `json:"name,omitempty"`
 }
 
 // MessageProgress defines model for MessageProgress.
@@ -840,6 +1017,77 @@ type MessageProgress struct {
 	Type string  `json:"type"`
 }
 
+// MessageRequest defines model for MessageRequest.
+type MessageRequest struct {
+	// Address Of a place.
+	Address *string `json:"address,omitempty"`
+	Caption *string `json:"caption,omitempty"`
+
+	// ClientRef The caller's own reference, at most 512 bytes, told in every event of the message.
+	ClientRef *string `json:"clientRef,omitempty"`
+
+	// CompanyID A company, by the id that its owner gave it.
+	CompanyID *CompanyID   `json:"companyId,omitempty"`
+	Contact   *ContactCard `json:"contact,omitempty"`
+
+	// Emoji Empty takes the reaction back.
+	Emoji    *string  `json:"emoji,omitempty"`
+	FileName *string  `json:"fileName,omitempty"`
+	Latitude *float64 `json:"latitude,omitempty"`
+
+	// LinkPreview Show what is behind the first link of the text. A page that cannot be had is no error.
+	LinkPreview *bool    `json:"linkPreview,omitempty"`
+	Longitude   *float64 `json:"longitude,omitempty"`
+
+	// MaxChoices How many options one may choose; 0 is any number.
+	MaxChoices *int `json:"maxChoices,omitempty"`
+
+	// MediaBase64 The file itself.
+	MediaBase64 *string `json:"mediaBase64,omitempty"`
+
+	// MediaID A file that `POST /media` or an earlier message brought.
+	MediaID *string `json:"mediaId,omitempty"`
+
+	// MediaURL Where to fetch the file, at once: https, at a public address.
+	MediaURL *string `json:"mediaUrl,omitempty"`
+
+	// Mentions Numbers that the text mentions, as `@79001234567`.
+	Mentions []Phone `json:"mentions,omitempty"`
+
+	// MessageID The message that a `reaction`, `edit` or `revoke` is about, sent or received.
+	MessageID *string `json:"messageId,omitempty"`
+
+	// MimeType What the file is. Only believed where its bytes do not say otherwise.
+	MimeType *string `json:"mimeType,omitempty"`
+
+	// Name Of a place.
+	Name    *string  `json:"name,omitempty"`
+	Options []string `json:"options,omitempty"`
+
+	// Priority Before or behind what waits; `low` is the lane of batches. Within a chat and a priority the order is kept.
+	Priority *Priority `json:"priority,omitempty"`
+	Question *string   `json:"question,omitempty"`
+
+	// ReplyTo The message that this one answers, sent or received.
+	ReplyTo *string `json:"replyTo,omitempty"`
+
+	// SendAt When to send the message, RFC 3339, at most 30 days ahead.
+	SendAt *string `json:"sendAt,omitempty"`
+
+	// Text Of `text` and `edit`: 1 to 4,096 Unicode code points, not only white space.
+	Text *string `json:"text,omitempty"`
+
+	// To A phone number, as in `phone` elsewhere; a hidden id, `<digits>@lid`; or a group, `<id>@g.us`.
+	To *Recipient `json:"to,omitempty"`
+
+	// TTL Seconds after which the message is given up if it could not be sent; counted from `sendAt` where there is one.
+	TTL  *int        `json:"ttl,omitempty"`
+	Type MessageType `json:"type"`
+}
+
+// Priority Before or behind what waits; `low` is the lane of batches. Within a chat and a priority the order is kept.
+type Priority string
+
 // MessageResponse defines model for MessageResponse.
 type MessageResponse struct {
 	Data    Message `json:"data"`
@@ -848,6 +1096,9 @@ type MessageResponse struct {
 
 // MessageStatus defines model for MessageStatus.
 type MessageStatus string
+
+// MessageType defines model for MessageType.
+type MessageType string
 
 // PairingCodeRequest defines model for PairingCodeRequest.
 type PairingCodeRequest struct {
@@ -916,8 +1167,27 @@ type ReceivedMessage struct {
 	WaMessageID string    `json:"waMessageId"`
 }
 
+// Recipient A phone number, as in `phone` elsewhere; a hidden id, `<digits>@lid`; or a group, `<id>@g.us`.
+type Recipient = string
+
 // Scope `admin` includes all the others and lets a key create keys for its company.
 type Scope string
+
+// SendMediaRequest defines model for SendMediaRequest.
+type SendMediaRequest struct {
+	Caption *string `json:"caption,omitempty"`
+
+	// CompanyID A company, by the id that its owner gave it.
+	CompanyID *CompanyID `json:"companyId,omitempty"`
+	MediaURL  string     `json:"mediaUrl"`
+
+	// Phone A phone number in international form: 10 to 15 digits once `+`, spaces, `-`, `(`, `)` and `.` are stripped.
+	Phone Phone         `json:"phone"`
+	Type  SendMediaType `json:"type"`
+}
+
+// SendMediaType defines model for SendMediaRequest.type.
+type SendMediaType string
 
 // SendRequest defines model for SendRequest.
 type SendRequest struct {
@@ -1073,6 +1343,9 @@ type CompanyQuery = CompanyID
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
+// Prefer defines model for Prefer.
+type Prefer = string
+
 // Problem defines model for Problem.
 type Problem = ErrorResponse
 
@@ -1105,6 +1378,40 @@ type CreateKeyParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// UploadMediaMultipartBody defines parameters for UploadMedia.
+type UploadMediaMultipartBody struct {
+	File openapi_types.File `json:"file"`
+}
+
+// UploadMediaParams defines parameters for UploadMedia.
+type UploadMediaParams struct {
+	// CompanyID The company, for a key that may act for several.
+	CompanyID *CompanyQuery `form:"companyId,omitempty" json:"companyId,omitempty"`
+}
+
+// GetMediaParams defines parameters for GetMedia.
+type GetMediaParams struct {
+	// CompanyID The company, for a key that may act for several.
+	CompanyID *CompanyQuery `form:"companyId,omitempty" json:"companyId,omitempty"`
+}
+
+// PostMessageParams defines parameters for PostMessage.
+type PostMessageParams struct {
+	// IdempotencyKey Names this piece of work, for good. The same key with the same body is answered as the first time, with
+	// `Idempotent-Replayed: true`; with another body the answer is 409.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// Prefer `wait=n`, n at most 10: the answer comes when WhatsApp has taken the message, or its fate is known, or n seconds are
+	// over. It is the same answer, with the status that the message has then.
+	Prefer *Prefer `json:"Prefer,omitempty"`
+}
+
+// CancelMessageParams defines parameters for CancelMessage.
+type CancelMessageParams struct {
+	// CompanyID The company, for a key that may act for several.
+	CompanyID *CompanyQuery `form:"companyId,omitempty" json:"companyId,omitempty"`
+}
+
 // GetMessageParams defines parameters for GetMessage.
 type GetMessageParams struct {
 	// CompanyID The company, for a key that may act for several.
@@ -1116,6 +1423,21 @@ type SendMessageParams struct {
 	// IdempotencyKey Names this piece of work, for good. The same key with the same body is answered as the first time, with
 	// `Idempotent-Replayed: true`; with another body the answer is 409.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// Prefer `wait=n`, n at most 10: the answer comes when WhatsApp has taken the message, or its fate is known, or n seconds are
+	// over. It is the same answer, with the status that the message has then.
+	Prefer *Prefer `json:"Prefer,omitempty"`
+}
+
+// SendMediaParams defines parameters for SendMedia.
+type SendMediaParams struct {
+	// IdempotencyKey Names this piece of work, for good. The same key with the same body is answered as the first time, with
+	// `Idempotent-Replayed: true`; with another body the answer is 409.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// Prefer `wait=n`, n at most 10: the answer comes when WhatsApp has taken the message, or its fate is known, or n seconds are
+	// over. It is the same answer, with the status that the message has then.
+	Prefer *Prefer `json:"Prefer,omitempty"`
 }
 
 // ListSessionsParams defines parameters for ListSessions.
@@ -1179,8 +1501,17 @@ type DiagnoseJSONRequestBody = DiagnoseRequest
 // CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
 type CreateKeyJSONRequestBody = CreateKeyRequest
 
+// UploadMediaMultipartRequestBody defines body for UploadMedia for multipart/form-data ContentType.
+type UploadMediaMultipartRequestBody UploadMediaMultipartBody
+
+// PostMessageJSONRequestBody defines body for PostMessage for application/json ContentType.
+type PostMessageJSONRequestBody = MessageRequest
+
 // SendMessageJSONRequestBody defines body for SendMessage for application/json ContentType.
 type SendMessageJSONRequestBody = SendRequest
+
+// SendMediaJSONRequestBody defines body for SendMedia for application/json ContentType.
+type SendMediaJSONRequestBody = SendMediaRequest
 
 // InitializeSessionJSONRequestBody defines body for InitializeSession for application/json ContentType.
 type InitializeSessionJSONRequestBody = InitializeRequest
@@ -1223,12 +1554,27 @@ type ServerInterface interface {
 	// CreateKey Create an API key of a company
 	// (POST /keys)
 	CreateKey(w http.ResponseWriter, r *http.Request, params CreateKeyParams)
+	// UploadMedia Upload a file
+	// (POST /media)
+	UploadMedia(w http.ResponseWriter, r *http.Request, params UploadMediaParams)
+	// GetMedia Download a file
+	// (GET /media/{id})
+	GetMedia(w http.ResponseWriter, r *http.Request, id string, params GetMediaParams)
+	// PostMessage Send a message of any type
+	// (POST /messages)
+	PostMessage(w http.ResponseWriter, r *http.Request, params PostMessageParams)
+	// CancelMessage Cancel a message that is not sent yet
+	// (DELETE /messages/{id})
+	CancelMessage(w http.ResponseWriter, r *http.Request, id string, params CancelMessageParams)
 	// GetMessage The truth about one message
 	// (GET /messages/{id})
 	GetMessage(w http.ResponseWriter, r *http.Request, id string, params GetMessageParams)
 	// SendMessage Send a text message
 	// (POST /send)
 	SendMessage(w http.ResponseWriter, r *http.Request, params SendMessageParams)
+	// SendMedia Send a file
+	// (POST /send-media)
+	SendMedia(w http.ResponseWriter, r *http.Request, params SendMediaParams)
 	// ListSessions All sessions
 	// (GET /sessions)
 	ListSessions(w http.ResponseWriter, r *http.Request, params ListSessionsParams)
@@ -1521,6 +1867,183 @@ func (siw *ServerInterfaceWrapper) CreateKey(w http.ResponseWriter, r *http.Requ
 	handler.ServeHTTP(w, r)
 }
 
+// UploadMedia operation middleware
+func (siw *ServerInterfaceWrapper) UploadMedia(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UploadMediaParams
+
+	// ------------- Optional query parameter "companyId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "companyId", r.URL.Query(), &params.CompanyID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "companyId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "companyId", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UploadMedia(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetMedia operation middleware
+func (siw *ServerInterfaceWrapper) GetMedia(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetMediaParams
+
+	// ------------- Optional query parameter "companyId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "companyId", r.URL.Query(), &params.CompanyID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "companyId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "companyId", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetMedia(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PostMessage operation middleware
+func (siw *ServerInterfaceWrapper) PostMessage(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PostMessageParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer Prefer
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Prefer", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Prefer", Err: err})
+			return
+		}
+
+		params.Prefer = &Prefer
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PostMessage(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CancelMessage operation middleware
+func (siw *ServerInterfaceWrapper) CancelMessage(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CancelMessageParams
+
+	// ------------- Optional query parameter "companyId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "companyId", r.URL.Query(), &params.CompanyID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "companyId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "companyId", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CancelMessage(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetMessage operation middleware
 func (siw *ServerInterfaceWrapper) GetMessage(w http.ResponseWriter, r *http.Request) {
 
@@ -1593,8 +2116,87 @@ func (siw *ServerInterfaceWrapper) SendMessage(w http.ResponseWriter, r *http.Re
 
 	}
 
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer Prefer
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Prefer", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Prefer", Err: err})
+			return
+		}
+
+		params.Prefer = &Prefer
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.SendMessage(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SendMedia operation middleware
+func (siw *ServerInterfaceWrapper) SendMedia(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SendMediaParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer Prefer
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Prefer", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Prefer", Err: err})
+			return
+		}
+
+		params.Prefer = &Prefer
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SendMedia(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2046,6 +2648,11 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	}
 
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/send", wrapper.SendMessage)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/send-media", wrapper.SendMedia)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/media", wrapper.UploadMedia)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/media/{id}", wrapper.GetMedia)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/messages", wrapper.PostMessage)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/messages/{id}", wrapper.CancelMessage)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/messages/{id}", wrapper.GetMessage)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/contacts/check", wrapper.CheckContacts)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/sessions", wrapper.ListSessions)
@@ -2592,6 +3199,273 @@ func (response CreateKeydefaultJSONResponse) VisitCreateKeyResponse(w http.Respo
 	return err
 }
 
+type UploadMediaRequestObject struct {
+	Params UploadMediaParams
+	Body   *multipart.Reader
+}
+
+type UploadMediaResponseObject interface {
+	VisitUploadMediaResponse(w http.ResponseWriter) error
+}
+
+type UploadMedia201ResponseHeaders struct {
+	Location *string
+}
+
+type UploadMedia201JSONResponse struct {
+	Body    MediaResponse
+	Headers UploadMedia201ResponseHeaders
+}
+
+func (response UploadMedia201JSONResponse) VisitUploadMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadMediadefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response UploadMediadefaultJSONResponse) VisitUploadMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMediaRequestObject struct {
+	ID     string `json:"id"`
+	Params GetMediaParams
+}
+
+type GetMediaResponseObject interface {
+	VisitGetMediaResponse(w http.ResponseWriter) error
+}
+
+type GetMedia200ResponseHeaders struct {
+	ContentDisposition *string
+}
+
+type GetMedia200AsteriskResponse struct {
+	Body          io.Reader
+	Headers       GetMedia200ResponseHeaders
+	ContentType   string
+	ContentLength int64
+}
+
+func (response GetMedia200AsteriskResponse) VisitGetMediaResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", response.ContentType)
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetMedia302ResponseHeaders struct {
+	Location *string
+}
+
+type GetMedia302Response struct {
+	Headers GetMedia302ResponseHeaders
+}
+
+func (response GetMedia302Response) VisitGetMediaResponse(w http.ResponseWriter) error {
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	w.WriteHeader(302)
+	return nil
+}
+
+type GetMediadefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response GetMediadefaultJSONResponse) VisitGetMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostMessageRequestObject struct {
+	Params PostMessageParams
+	Body   *PostMessageJSONRequestBody
+}
+
+type PostMessageResponseObject interface {
+	VisitPostMessageResponse(w http.ResponseWriter) error
+}
+
+type PostMessage202ResponseHeaders struct {
+	IdempotentReplayed *bool
+	Location           *string
+}
+
+type PostMessage202JSONResponse struct {
+	Body    MessageAccepted
+	Headers PostMessage202ResponseHeaders
+}
+
+func (response PostMessage202JSONResponse) VisitPostMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostMessagedefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response PostMessagedefaultJSONResponse) VisitPostMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelMessageRequestObject struct {
+	ID     string `json:"id"`
+	Params CancelMessageParams
+}
+
+type CancelMessageResponseObject interface {
+	VisitCancelMessageResponse(w http.ResponseWriter) error
+}
+
+type CancelMessage200JSONResponse MessageAccepted
+
+func (response CancelMessage200JSONResponse) VisitCancelMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelMessagedefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response CancelMessagedefaultJSONResponse) VisitCancelMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetMessageRequestObject struct {
 	ID     string `json:"id"`
 	Params GetMessageParams
@@ -2685,6 +3559,69 @@ type SendMessagedefaultJSONResponse struct {
 }
 
 func (response SendMessagedefaultJSONResponse) VisitSendMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendMediaRequestObject struct {
+	Params SendMediaParams
+	Body   *SendMediaJSONRequestBody
+}
+
+type SendMediaResponseObject interface {
+	VisitSendMediaResponse(w http.ResponseWriter) error
+}
+
+type SendMedia200ResponseHeaders struct {
+	IdempotentReplayed *bool
+}
+
+type SendMedia200JSONResponse struct {
+	Body    SendResponse
+	Headers SendMedia200ResponseHeaders
+}
+
+func (response SendMedia200JSONResponse) VisitSendMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendMediadefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response SendMediadefaultJSONResponse) VisitSendMediaResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3359,12 +4296,27 @@ type StrictServerInterface interface {
 	// CreateKey Create an API key of a company
 	// (POST /keys)
 	CreateKey(ctx context.Context, request CreateKeyRequestObject) (CreateKeyResponseObject, error)
+	// UploadMedia Upload a file
+	// (POST /media)
+	UploadMedia(ctx context.Context, request UploadMediaRequestObject) (UploadMediaResponseObject, error)
+	// GetMedia Download a file
+	// (GET /media/{id})
+	GetMedia(ctx context.Context, request GetMediaRequestObject) (GetMediaResponseObject, error)
+	// PostMessage Send a message of any type
+	// (POST /messages)
+	PostMessage(ctx context.Context, request PostMessageRequestObject) (PostMessageResponseObject, error)
+	// CancelMessage Cancel a message that is not sent yet
+	// (DELETE /messages/{id})
+	CancelMessage(ctx context.Context, request CancelMessageRequestObject) (CancelMessageResponseObject, error)
 	// GetMessage The truth about one message
 	// (GET /messages/{id})
 	GetMessage(ctx context.Context, request GetMessageRequestObject) (GetMessageResponseObject, error)
 	// SendMessage Send a text message
 	// (POST /send)
 	SendMessage(ctx context.Context, request SendMessageRequestObject) (SendMessageResponseObject, error)
+	// SendMedia Send a file
+	// (POST /send-media)
+	SendMedia(ctx context.Context, request SendMediaRequestObject) (SendMediaResponseObject, error)
 	// ListSessions All sessions
 	// (GET /sessions)
 	ListSessions(ctx context.Context, request ListSessionsRequestObject) (ListSessionsResponseObject, error)
@@ -3676,6 +4628,126 @@ func (sh *strictHandler) CreateKey(w http.ResponseWriter, r *http.Request, param
 	}
 }
 
+// UploadMedia operation middleware
+func (sh *strictHandler) UploadMedia(w http.ResponseWriter, r *http.Request, params UploadMediaParams) {
+	var request UploadMediaRequestObject
+
+	request.Params = params
+
+	if reader, err := r.MultipartReader(); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode multipart body: %w", err))
+		return
+	} else {
+		request.Body = reader
+	}
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UploadMedia(ctx, request.(UploadMediaRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UploadMedia")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UploadMediaResponseObject); ok {
+		if err := validResponse.VisitUploadMediaResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetMedia operation middleware
+func (sh *strictHandler) GetMedia(w http.ResponseWriter, r *http.Request, id string, params GetMediaParams) {
+	var request GetMediaRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMedia(ctx, request.(GetMediaRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMedia")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetMediaResponseObject); ok {
+		if err := validResponse.VisitGetMediaResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PostMessage operation middleware
+func (sh *strictHandler) PostMessage(w http.ResponseWriter, r *http.Request, params PostMessageParams) {
+	var request PostMessageRequestObject
+
+	request.Params = params
+
+	var body PostMessageJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PostMessage(ctx, request.(PostMessageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PostMessage")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PostMessageResponseObject); ok {
+		if err := validResponse.VisitPostMessageResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelMessage operation middleware
+func (sh *strictHandler) CancelMessage(w http.ResponseWriter, r *http.Request, id string, params CancelMessageParams) {
+	var request CancelMessageRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelMessage(ctx, request.(CancelMessageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelMessage")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CancelMessageResponseObject); ok {
+		if err := validResponse.VisitCancelMessageResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetMessage operation middleware
 func (sh *strictHandler) GetMessage(w http.ResponseWriter, r *http.Request, id string, params GetMessageParams) {
 	var request GetMessageRequestObject
@@ -3729,6 +4801,39 @@ func (sh *strictHandler) SendMessage(w http.ResponseWriter, r *http.Request, par
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(SendMessageResponseObject); ok {
 		if err := validResponse.VisitSendMessageResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SendMedia operation middleware
+func (sh *strictHandler) SendMedia(w http.ResponseWriter, r *http.Request, params SendMediaParams) {
+	var request SendMediaRequestObject
+
+	request.Params = params
+
+	var body SendMediaJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SendMedia(ctx, request.(SendMediaRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SendMedia")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SendMediaResponseObject); ok {
+		if err := validResponse.VisitSendMediaResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

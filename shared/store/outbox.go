@@ -222,7 +222,7 @@ func subject(row db.MoveMessageRow) Subject {
 
 func progress(about Subject, m Move) message.Progress {
 	p := message.Progress{
-		MessageID: m.MessageID, Status: m.To, To: message.Contact{Phone: about.Phone},
+		MessageID: m.MessageID, Status: m.To, To: message.ContactOf(about.Phone),
 		Kind: message.Kind(about.Kind), Reason: m.Reason, Timestamp: about.At,
 	}
 	if about.ClientRef != nil {
@@ -237,4 +237,20 @@ func words(statuses []message.Status) []string {
 		out[i] = string(s)
 	}
 	return out
+}
+
+// Postponement lets a queued message wait, and counts as an attempt.
+type Postponement struct {
+	CompanyID, MessageID string
+	Reason               string
+	Delay                time.Duration
+}
+
+// Postpone makes a message due later. ErrNotMoved: it is not queued any more; ErrFenced: the lease is gone.
+func (s *Store) Postpone(ctx context.Context, fence Fence, p Postponement) error {
+	rows, err := s.queries.PostponeMessage(ctx, s.pool, db.PostponeMessageParams{
+		CompanyID: p.CompanyID, MessageID: p.MessageID, Reason: p.Reason, Delay: p.Delay.Seconds(),
+		Shard: fence.Shard, Term: fence.Term, HostID: fence.HostID,
+	})
+	return s.guarded(ctx, fence, rows, err, "postpone message")
 }

@@ -78,7 +78,35 @@ func (a *API) content(ctx context.Context, row db.Message) (*contract.MessageCon
 	if err != nil {
 		return nil, fmt.Errorf("read message: %w", err)
 	}
-	return &contract.MessageContent{Text: optional(content.Text)}, nil
+	return contentAnswer(content), nil
+}
+
+// contentAnswer is a content in the contract's terms.
+func contentAnswer(c message.Content) *contract.MessageContent {
+	answer := &contract.MessageContent{Text: optional(c.Text), Mentions: c.Mentions}
+	if m := c.Media; m != nil {
+		answer.Media = &contract.MediaContent{
+			MediaID: m.ID, MimeType: optional(m.MimeType), FileName: optional(m.FileName), Size: &m.Size, Sha256: optional(m.SHA256),
+		}
+	}
+	if l := c.Location; l != nil {
+		answer.Location = &contract.LocationContent{
+			Latitude: l.Latitude, Longitude: l.Longitude, Name: optional(l.Name), Address: optional(l.Address),
+		}
+	}
+	if v := c.Contact; v != nil {
+		answer.Contact = &contract.ContactCard{Name: v.Name, Phone: v.Phone}
+	}
+	if p := c.Poll; p != nil {
+		answer.Options, answer.MaxChoices = p.Options, &p.MaxChoices
+	}
+	if c.Target != nil {
+		answer.MessageID = &c.Target.MessageID
+	}
+	if c.ReplyTo != nil {
+		answer.ReplyTo = &c.ReplyTo.MessageID
+	}
+	return answer
 }
 
 func messageAnswer(row db.Message) (contract.Message, error) {
@@ -91,7 +119,8 @@ func messageAnswer(row db.Message) (contract.Message, error) {
 	if m.Direction == contract.Incoming {
 		m.From = sender(row)
 	} else {
-		m.To = &contract.Contact{Phone: &row.Phone}
+		to := message.ContactOf(row.Phone)
+		m.To = &contract.Contact{Phone: optional(to.Phone), LID: optional(to.LID)}
 		m.DueAt = dueAt(row)
 	}
 	if err := json.Unmarshal(row.Trace, &m.Trace); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"wafleet/shared/message"
@@ -27,8 +28,9 @@ type Dialer interface {
 	FetchVersion(ctx context.Context) (string, error)
 	// UseVersion changes Version.
 	UseVersion(version string) error
-	// Build turns content into the message that goes on the wire, its random secret included.
-	Build(content message.Content) ([]byte, error)
+	// Build turns content into the message that goes on the wire, its random secret included. Upload is where WhatsApp has
+	// the content's file; nil for kinds without one.
+	Build(content message.Content, upload *message.Upload) ([]byte, error)
 }
 
 // Owner is whose connection is opened, and the right to write for it.
@@ -57,6 +59,9 @@ type Conn interface {
 	RequestPairingCode(ctx context.Context, phone string) (string, error)
 	// Ping asks the server for a sign of life, for as long as the context allows.
 	Ping(ctx context.Context) error
+	// Upload brings a file to WhatsApp, for messages of a kind; it may open the file more than once. Any error is a
+	// *SendError, with what open returned in its chain.
+	Upload(ctx context.Context, kind message.Kind, open func() (io.ReadCloser, error)) (message.Upload, error)
 	// Send writes one message and waits for the server's ack. Any error is a *SendError.
 	Send(ctx context.Context, m Outgoing) error
 	// Logout unlinks the device on the phone.
@@ -68,7 +73,7 @@ type Conn interface {
 // Outgoing is a message to put on the wire.
 type Outgoing struct {
 	ID    string
-	Phone string // digits
+	Phone string // the recipient's address, see message.ParseRecipient
 	Wire  []byte // what Build returned
 }
 

@@ -16,7 +16,7 @@ import (
 func TestTextSurvivesTheRoundTrip(t *testing.T) {
 	t.Parallel()
 	in := message.Content{Kind: message.Text, Text: "Здравствуйте 👋\n*bold*"}
-	msg, err := encode(in)
+	msg, err := encode(in, nil)
 	require.NoError(t, err)
 	require.Equal(t, in, content(msg))
 }
@@ -24,7 +24,7 @@ func TestTextSurvivesTheRoundTrip(t *testing.T) {
 func TestOnlyWhatIsValidIsEncoded(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []message.Content{{}, {Kind: message.Text}, {Kind: message.Image}, {Kind: "fax", Text: "x"}} {
-		_, err := encode(bad)
+		_, err := encode(bad, nil)
 		require.Error(t, err)
 	}
 }
@@ -32,21 +32,24 @@ func TestOnlyWhatIsValidIsEncoded(t *testing.T) {
 func TestKinds(t *testing.T) {
 	t.Parallel()
 	text := new("words")
-	for want, m := range map[message.Content]*waE2E.Message{
-		{Kind: message.Text, Text: "words"}:        {ExtendedTextMessage: &waE2E.ExtendedTextMessage{Text: text}},
-		{Kind: message.Image, Text: "words"}:       {ImageMessage: &waE2E.ImageMessage{Caption: text}},
-		{Kind: message.Video, Text: "words"}:       {VideoMessage: &waE2E.VideoMessage{Caption: text}},
-		{Kind: message.Audio}:                      {AudioMessage: &waE2E.AudioMessage{}},
-		{Kind: message.Voice}:                      {AudioMessage: &waE2E.AudioMessage{PTT: new(true)}},
-		{Kind: message.Document, Text: "words"}:    {DocumentMessage: &waE2E.DocumentMessage{Caption: text}},
-		{Kind: message.Sticker}:                    {StickerMessage: &waE2E.StickerMessage{}},
-		{Kind: message.Location, Text: "words"}:    {LocationMessage: &waE2E.LocationMessage{Name: text}},
-		{Kind: message.ContactCard, Text: "words"}: {ContactMessage: &waE2E.ContactMessage{DisplayName: text}},
-		{Kind: message.Poll, Text: "words"}:        {PollCreationMessageV3: &waE2E.PollCreationMessage{Name: text}},
-		{Kind: message.Reaction, Text: "words"}:    {ReactionMessage: &waE2E.ReactionMessage{Text: text}},
-		{Kind: message.Unsupported}:                {CallLogMesssage: &waE2E.CallLogMessage{}},
+	for _, tc := range []struct {
+		want message.Content
+		m    *waE2E.Message
+	}{
+		{message.Content{Kind: message.Text, Text: "words"}, &waE2E.Message{ExtendedTextMessage: &waE2E.ExtendedTextMessage{Text: text}}},
+		{message.Content{Kind: message.Image, Text: "words"}, &waE2E.Message{ImageMessage: &waE2E.ImageMessage{Caption: text}}},
+		{message.Content{Kind: message.Video, Text: "words"}, &waE2E.Message{VideoMessage: &waE2E.VideoMessage{Caption: text}}},
+		{message.Content{Kind: message.Audio}, &waE2E.Message{AudioMessage: &waE2E.AudioMessage{}}},
+		{message.Content{Kind: message.Voice}, &waE2E.Message{AudioMessage: &waE2E.AudioMessage{PTT: new(true)}}},
+		{message.Content{Kind: message.Document, Text: "words"}, &waE2E.Message{DocumentMessage: &waE2E.DocumentMessage{Caption: text}}},
+		{message.Content{Kind: message.Sticker}, &waE2E.Message{StickerMessage: &waE2E.StickerMessage{}}},
+		{message.Content{Kind: message.Location, Text: "words"}, &waE2E.Message{LocationMessage: &waE2E.LocationMessage{Name: text}}},
+		{message.Content{Kind: message.ContactCard, Text: "words"}, &waE2E.Message{ContactMessage: &waE2E.ContactMessage{DisplayName: text}}},
+		{message.Content{Kind: message.Poll, Text: "words"}, &waE2E.Message{PollCreationMessageV3: &waE2E.PollCreationMessage{Name: text}}},
+		{message.Content{Kind: message.Reaction, Text: "words"}, &waE2E.Message{ReactionMessage: &waE2E.ReactionMessage{Text: text}}},
+		{message.Content{Kind: message.Unsupported}, &waE2E.Message{CallLogMesssage: &waE2E.CallLogMessage{}}},
 	} {
-		require.Equal(t, want, content(m))
+		require.Equal(t, tc.want, content(tc.m))
 	}
 }
 

@@ -17,7 +17,7 @@ const acceptMessage = `-- name: AcceptMessage :one
 
 INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, lane, client_ref, body_hash, due_at, expires_at, trace)
 VALUES ($1, $2, $3, 'outgoing', 'accepted', $4, $5, $6, $7, $8, $9,
-    coalesce($10::timestamptz, now()), now() + make_interval(secs => $11::float8),
+    coalesce($10::timestamptz, now()), coalesce($10::timestamptz, now()) + make_interval(secs => $11::float8),
     jsonb_build_array(jsonb_build_object('status', 'accepted', 'at', now())))
 ON CONFLICT (company_id, direction, message_id) DO NOTHING
 RETURNING id
@@ -63,7 +63,7 @@ func (q *Queries) AcceptMessage(ctx context.Context, db DBTX, arg AcceptMessageP
 const acceptQueued = `-- name: AcceptQueued :one
 INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, lane, client_ref, body, body_hash, due_at, expires_at, enqueued_at, trace)
 VALUES ($1, $2, $3, 'outgoing', 'queued', $4, $5, $6, $7, $8, $9, $10,
-    coalesce($11::timestamptz, now()), now() + make_interval(secs => $12::float8), now(),
+    coalesce($11::timestamptz, now()), coalesce($11::timestamptz, now()) + make_interval(secs => $12::float8), now(),
     jsonb_build_array(jsonb_build_object('status', 'accepted', 'at', now()), jsonb_build_object('status', 'queued', 'at', now())))
 ON CONFLICT (company_id, direction, message_id) DO NOTHING
 RETURNING id
@@ -526,6 +526,22 @@ func (q *Queries) GetMessage(ctx context.Context, db DBTX, arg GetMessageParams)
 	return i, err
 }
 
+const getMessageStatus = `-- name: GetMessageStatus :one
+SELECT status FROM messages WHERE company_id || '' = $1 AND direction = 'outgoing' AND message_id = $2
+`
+
+type GetMessageStatusParams struct {
+	CompanyID string
+	MessageID string
+}
+
+func (q *Queries) GetMessageStatus(ctx context.Context, db DBTX, arg GetMessageStatusParams) (string, error) {
+	row := db.QueryRow(ctx, getMessageStatus, arg.CompanyID, arg.MessageID)
+	var status string
+	err := row.Scan(&status)
+	return status, err
+}
+
 const getOutgoing = `-- name: GetOutgoing :one
 SELECT id, company_id, phone, message, message_id, direction, status, created_at, shard, kind, chat, lane, client_ref, body, body_hash, wire, reason, trace, enqueued_at, due_at, expires_at, attempt, resends, term, incarnation, sent_at, delivered_at, read_at, played_at, wa_message_id, sender, sender_name FROM messages WHERE company_id || '' = $1 AND direction = 'outgoing' AND message_id = $2
 `
@@ -571,6 +587,57 @@ func (q *Queries) GetOutgoing(ctx context.Context, db DBTX, arg GetOutgoingParam
 		&i.WaMessageID,
 		&i.Sender,
 		&i.SenderName,
+	)
+	return i, err
+}
+
+const getReferredMessage = `-- name: GetReferredMessage :one
+SELECT m.message_id, m.direction, m.status, m.phone, m.chat, m.sender, m.kind, m.body, m.wa_message_id, m.created_at, m.sent_at, m.due_at,
+    coalesce(s.jid, '')::text AS own_jid
+FROM messages m JOIN whatsapp_sessions s ON s.company_id = m.company_id
+WHERE m.company_id || '' = $1 AND m.message_id = $2
+ORDER BY m.direction DESC LIMIT 1
+`
+
+type GetReferredMessageParams struct {
+	CompanyID string
+	MessageID string
+}
+
+type GetReferredMessageRow struct {
+	MessageID   string
+	Direction   string
+	Status      string
+	Phone       string
+	Chat        string
+	Sender      *string
+	Kind        string
+	Body        []byte
+	WaMessageID *string
+	CreatedAt   time.Time
+	SentAt      *time.Time
+	DueAt       time.Time
+	OwnJid      string
+}
+
+// What a reply, a reaction, an edit or a revoke has to know of the message that it is about.
+func (q *Queries) GetReferredMessage(ctx context.Context, db DBTX, arg GetReferredMessageParams) (GetReferredMessageRow, error) {
+	row := db.QueryRow(ctx, getReferredMessage, arg.CompanyID, arg.MessageID)
+	var i GetReferredMessageRow
+	err := row.Scan(
+		&i.MessageID,
+		&i.Direction,
+		&i.Status,
+		&i.Phone,
+		&i.Chat,
+		&i.Sender,
+		&i.Kind,
+		&i.Body,
+		&i.WaMessageID,
+		&i.CreatedAt,
+		&i.SentAt,
+		&i.DueAt,
+		&i.OwnJid,
 	)
 	return i, err
 }
@@ -825,6 +892,42 @@ func (q *Queries) PeekOutbox(ctx context.Context, db DBTX, arg PeekOutboxParams)
 		return nil, err
 	}
 	return items, nil
+}
+
+const postponeMessage = `-- name: PostponeMessage :execrows
+WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $6 AND l.term = $7::uuid FOR KEY SHARE)
+UPDATE messages m SET
+    attempt = m.attempt + 1, reason = $1::text, due_at = now() + make_interval(secs => $2::float8),
+    trace = m.trace || jsonb_build_object('status', 'queued', 'at', now(), 'host', $3::text, 'attempt', m.attempt + 1, 'reason', $1::text)
+FROM fence
+WHERE m.company_id || '' = $4 AND m.direction = 'outgoing' AND m.message_id = $5 AND m.status || '' = 'queued'
+`
+
+type PostponeMessageParams struct {
+	Reason    string
+	Delay     float64
+	HostID    string
+	CompanyID string
+	MessageID string
+	Shard     int
+	Term      uuid.UUID
+}
+
+// A message that is not ready to be sent waits, and says why; others may overtake it.
+func (q *Queries) PostponeMessage(ctx context.Context, db DBTX, arg PostponeMessageParams) (int64, error) {
+	result, err := db.Exec(ctx, postponeMessage,
+		arg.Reason,
+		arg.Delay,
+		arg.HostID,
+		arg.CompanyID,
+		arg.MessageID,
+		arg.Shard,
+		arg.Term,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const resumeSending = `-- name: ResumeSending :execrows
