@@ -8,9 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"wafleet/functions/app"
@@ -49,8 +51,12 @@ func startWorkers(t *testing.T, schedule string) *workersBundle {
 	require.NoError(t, err)
 	steps, err := webhook.ParseSchedule(schedule)
 	require.NoError(t, err)
+	client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr(), ContextTimeoutEnabled: true})
+	t.Cleanup(func() { require.NoError(t, client.Close()) })
+	installation, err := store.EnsureInstallation(t.Context(), pool, 1)
+	require.NoError(t, err)
 	b.workers, err = app.NewWorkers(
-		app.WorkersDeps{Store: b.store, Vault: v, Queue: q, Logger: logger},
+		app.WorkersDeps{Store: b.store, Vault: v, Queue: q, Redis: client, Installation: installation, Logger: logger},
 		app.WorkersConfig{Schedule: steps, Dev: true, LoopbackTargets: true, SweepEvery: 50 * time.Millisecond},
 	)
 	require.NoError(t, err)

@@ -121,6 +121,7 @@ func New(ctx context.Context, deps Deps, cfg Config) (*App, error) {
 	})
 	a.nudges = rpc.NewListener(deps.Redis, deps.Logger, func(companyID string) {
 		a.fleet.Reconcile(context.WithoutCancel(ctx), companyID)
+		a.fleet.Kick(companyID)
 	})
 	a.reports = newReports(deps, cfg)
 	return a, nil

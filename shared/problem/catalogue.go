@@ -33,6 +33,7 @@ var (
 	CompanyExists       = define("COMPANY_EXISTS", ValidationClass, http.StatusConflict, "The company exists")
 	IdempotencyConflict = define("IDEMPOTENCY_CONFLICT", ValidationClass, http.StatusConflict,
 		"The idempotency key was used with another body")
+	BatchEnded = define("BATCH_ENDED", ValidationClass, http.StatusConflict, "The batch is over")
 )
 
 // The key does not open this door.
@@ -74,6 +75,7 @@ var (
 // catalogue lists the values above in the order of the contract.
 var catalogue = []*Problem{
 	Validation, BodyTooLarge, UnsupportedMedia, NotFound, MethodNotAllowed, CompanyExists, IdempotencyConflict,
+	BatchEnded,
 	Unauthorized, Forbidden,
 	Session, CompanyNotFound, SessionLoggedOut, SessionReplaced,
 	RateLimited, NotConnected, Connection, Timeout, Provider, Database, Configuration,

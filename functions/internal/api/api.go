@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"wafleet/functions/internal/auth"
+	"wafleet/functions/internal/batch"
 	contract "wafleet/shared/api"
 	"wafleet/shared/config"
 	"wafleet/shared/health"
@@ -56,6 +57,7 @@ type API struct {
 	keys    *auth.Authenticator
 	ids     message.IDs
 	shards  int
+	batches *batch.Creator
 	targets *webhook.Targets
 	config  config.API
 	logger  *slog.Logger
@@ -75,6 +77,7 @@ func New(d Deps) *API {
 		board: rpc.NewBoard(d.Redis), hosts: health.NewRedisBoard(d.Redis), limiter: ratelimit.New(d.Redis, d.Logger),
 		codes: ratelimit.NewPairing(d.Redis, d.Logger), keys: auth.New(d.Store.Pool()),
 		ids: message.NewIDs(d.Installation.IDSecret), shards: d.Installation.Shards,
+		batches: batch.NewCreator(d.Store, d.Queue, d.Logger),
 		targets: webhook.NewTargets(d.Config.Mode.Dev(), d.Config.AllowLoopbackTargets),
 		config:  d.Config, logger: d.Logger, started: time.Now(),
 		registry: d.Registry, counts: newCounters(d.Registry),

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,8 @@ import (
 const (
 	// requestTimeout ends what takes too long before API Gateway does, which gives 30 s.
 	requestTimeout = 27 * time.Second
-	// maxBody is the size of the largest body.
-	maxBody = 1 << 20
+	// maxBody is the size of the largest body, but for bodyLimits.
+	maxBody int64 = 1 << 20
 )
 
 // edge is what every request passes on its way in and its answer on its way out.
@@ -60,7 +61,7 @@ func (e *edge) serve(w *recorder, r *http.Request, pattern string) {
 		e.api.fail(w, r, err)
 		return
 	}
-	if err := checkBody(w, r); err != nil {
+	if err := checkBody(w, r, cmp.Or(bodyLimits[pattern], maxBody)); err != nil {
 		e.api.fail(w, r, err)
 		return
 	}
@@ -118,13 +119,13 @@ func (a *API) admit(r *http.Request, pattern string) error {
 }
 
 // checkBody reads the body of a request that has one and puts it back, once it is known to be one JSON document.
-func checkBody(w http.ResponseWriter, r *http.Request) error {
+func checkBody(w http.ResponseWriter, r *http.Request, limit int64) error {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return problem.BodyTooLarge.Saying("The body is larger than " + strconv.Itoa(maxBody) + " bytes")
+		return problem.BodyTooLarge.Saying("The body is larger than " + strconv.FormatInt(limit, 10) + " bytes")
 	}
 	if err != nil {
 		return problem.Validation.Saying("The body could not be read").Because(err)

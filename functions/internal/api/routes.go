@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"wafleet/functions/internal/auth"
+	"wafleet/functions/internal/batch"
 	contract "wafleet/shared/api"
 )
 
@@ -31,6 +32,13 @@ var routes = map[string]route{
 	"POST /sessions/{companyId}/pairing-code": {"sessions", auth.Session},
 	"GET /sessions/{companyId}/metrics":       {"sessions", auth.Read},
 
+	"POST /batches":                {"batches", auth.Send},
+	"GET /batches/{id}":            {"batches", auth.Read},
+	"GET /batches/{id}/recipients": {"batches", auth.Read},
+	"POST /batches/{id}/pause":     {"batches", auth.Send},
+	"POST /batches/{id}/resume":    {"batches", auth.Send},
+	"POST /batches/{id}/cancel":    {"batches", auth.Send},
+
 	"POST /webhooks": {"webhooks", auth.Webhook},
 	"GET /events":    {"webhooks", auth.Read},
 
@@ -40,6 +48,11 @@ var routes = map[string]route{
 	"POST /keys":                   {"ops", auth.Admin},
 	"POST /diagnose":               {"ops", auth.Read},
 	"GET /health":                  {"ops", ""},
+}
+
+// bodyLimits has the routes that take larger bodies than maxBody.
+var bodyLimits = map[string]int64{
+	"POST " + contract.BasePath + "/batches": batch.MaxBody,
 }
 
 // routeOf returns the route of a pattern that the mux matched.
