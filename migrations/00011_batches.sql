@@ -23,6 +23,9 @@ CREATE TABLE batches (
     job_until     timestamptz,
     ended_at      timestamptz,
     CONSTRAINT one_batch_per_key UNIQUE (company_id, key_hash),
+    -- Makes the status part of the row's key for row locks, as the term is of a lease's: a claim of a message locks its batch
+    -- FOR KEY SHARE, which keeps a change of the status out, and nothing else.
+    CONSTRAINT a_claim_holds_the_status UNIQUE (id, status),
     CONSTRAINT only_what_is_fed_ends CHECK (ended_at IS NULL OR fed_at IS NOT NULL),
     CONSTRAINT completed_is_an_end CHECK (status <> 'completed' OR ended_at IS NOT NULL)
 );

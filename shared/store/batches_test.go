@@ -1,12 +1,14 @@
 package store_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"wafleet/shared/message"
@@ -126,6 +128,42 @@ func TestAPauseHoldsEveryRow(t *testing.T) {
 	b, err = f.Queries().GetBatch(t.Context(), f.pool, db.GetBatchParams{CompanyID: company, BatchID: "bat_a"})
 	require.NoError(t, err)
 	require.EqualValues(t, 1, b.EndedBefore, "its pace is measured from here")
+}
+
+// A claim that is under way is waited for: none is committed after the answer.
+func TestAPauseWaitsForClaimsUnderWay(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	b := f.batch(t, "bat_a", 3)
+	tx, err := f.pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, tx.Rollback(context.WithoutCancel(t.Context()))) }()
+	claim := func(id string) int64 {
+		a := attempt(id)
+		rows, err := f.Queries().BeginSending(t.Context(), tx, db.BeginSendingParams{
+			CompanyID: company, MessageID: id, Incarnation: a.Incarnation, Wire: a.Wire, Shard: f.fence.Shard, Term: f.fence.Term,
+		})
+		require.NoError(t, err)
+		return rows
+	}
+	require.EqualValues(t, 1, claim("bat_a-00001"))
+	pause := func(timeout string) error {
+		return f.InTx(t.Context(), func(tx pgx.Tx) error {
+			if _, err := tx.Exec(t.Context(), "SET LOCAL lock_timeout = "+timeout); err != nil {
+				return err
+			}
+			_, err := f.Queries().PauseBatch(t.Context(), tx, db.PauseBatchParams{CompanyID: company, BatchID: b.BatchID})
+			return err
+		})
+	}
+	require.ErrorContains(t, pause("50"), "lock timeout")
+	// What else changes about the batch does not wait.
+	require.NoError(t, f.Queries().RefuseRows(t.Context(), f.pool, db.RefuseRowsParams{CompanyID: company, Batch: b.ID}))
+	require.NoError(t, tx.Commit(t.Context()))
+	tx, err = f.pool.Begin(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, pause("5000"))
+	require.Zero(t, claim("bat_a-00002"))
 }
 
 // A transaction that is rolled back, as by a crash, leaves the recipients where they were; one that is repeated folds.

@@ -2,6 +2,7 @@ package batch
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,7 +22,7 @@ type Recipient struct {
 func readRecipient(row int, raw json.RawMessage, wanted map[string]bool) (Recipient, error) {
 	var given contract.BatchRecipient
 	if err := contract.AsBodyError(json.Unmarshal(raw, &given)); err != nil {
-		return Recipient{}, err
+		return Recipient{}, inRow(err)
 	}
 	to, err := phone.Normalize(given.To)
 	if err != nil {
@@ -38,6 +39,14 @@ func readRecipient(row int, raw json.RawMessage, wanted map[string]bool) (Recipi
 		}
 	}
 	return r, nil
+}
+
+// inRow speaks of the row where the contract's decoder speaks of the body.
+func inRow(err error) error {
+	if whole, ok := errors.AsType[*contract.BodyError](err); ok && whole.Field == "" {
+		return &contract.BodyError{Field: "row", Problem: whole.Problem}
+	}
+	return err
 }
 
 // fieldText is a field's value as it appears in a message: a string's text, or a number, true or false as it was written.

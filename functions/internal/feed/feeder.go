@@ -135,7 +135,9 @@ func (f *Feeder) feed(ctx context.Context, b db.Batch) error {
 	if err != nil {
 		return fmt.Errorf("feed batch %s: %w", b.BatchID, err)
 	}
-	read := func(recipients []byte) ([]store.BatchRow, []store.InvalidRow, error) { return f.rowsOf(b, template, recipients) }
+	read := func(recipients []byte) ([]store.BatchRow, []store.InvalidRow, error) {
+		return f.rowsOf(b, template, recipients)
+	}
 	for more, chunks := true, 0; more; chunks++ {
 		if more, err = f.store.FeedBatch(ctx, b, read); err != nil {
 			return fmt.Errorf("feed batch %s: %w", b.BatchID, err)

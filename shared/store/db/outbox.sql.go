@@ -122,7 +122,7 @@ begun AS (
     FROM fence
     WHERE m.company_id || '' = $6 AND m.direction = 'outgoing' AND m.message_id = $7 AND m.status || '' = 'queued'
       AND (m.expires_at IS NULL OR m.expires_at > now())
-      AND (m.batch IS NULL OR (SELECT b.status FROM batches b WHERE b.company_id || '' = $6 AND b.id = m.batch) = 'running')
+      AND (m.batch IS NULL OR (SELECT b.id FROM batches b WHERE b.company_id || '' = $6 AND b.id = m.batch AND b.status = 'running' FOR KEY SHARE) IS NOT NULL)
     RETURNING m.id
 ), moved AS (
     UPDATE messages m SET
@@ -223,7 +223,7 @@ UPDATE messages m SET
 FROM fence
 WHERE m.company_id || '' = $5 AND m.direction = 'outgoing' AND m.message_id = $6 AND m.status || '' = 'queued'
   AND (m.expires_at IS NULL OR m.expires_at > now())
-  AND (m.batch IS NULL OR (SELECT b.status FROM batches b WHERE b.company_id || '' = $5 AND b.id = m.batch) = 'running')
+  AND (m.batch IS NULL OR (SELECT b.id FROM batches b WHERE b.company_id || '' = $5 AND b.id = m.batch AND b.status = 'running' FOR KEY SHARE) IS NOT NULL)
 `
 
 type BeginSendingParams struct {
@@ -236,7 +236,8 @@ type BeginSendingParams struct {
 	Shard       int
 }
 
-// Step 4, guarded: queued → sending. What is on the wire is fixed here, before the first attempt.
+// Step 4, guarded: queued → sending. What is on the wire is fixed here, before the first attempt. The lock on a row's batch
+// makes a pause or a cancellation wait for claims under way, so that none is committed after its answer.
 func (q *Queries) BeginSending(ctx context.Context, db DBTX, arg BeginSendingParams) (int64, error) {
 	result, err := db.Exec(ctx, beginSending,
 		arg.Term,

@@ -83,7 +83,8 @@ SELECT extract(epoch FROM min(due_at) - now())::float8 AS seconds FROM messages
 WHERE company_id = @company_id AND direction = 'outgoing' AND status = 'queued' AND due_at > now();
 
 -- name: BeginSending :execrows
--- Step 4, guarded: queued → sending. What is on the wire is fixed here, before the first attempt.
+-- Step 4, guarded: queued → sending. What is on the wire is fixed here, before the first attempt. The lock on a row's batch
+-- makes a pause or a cancellation wait for claims under way, so that none is committed after its answer.
 WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = @shard AND l.term = @term::uuid FOR KEY SHARE)
 UPDATE messages m SET
     status = 'sending', attempt = m.attempt + 1, term = @term::uuid, incarnation = @incarnation::uuid,
@@ -92,7 +93,7 @@ UPDATE messages m SET
 FROM fence
 WHERE m.company_id || '' = @company_id AND m.direction = 'outgoing' AND m.message_id = @message_id AND m.status || '' = 'queued'
   AND (m.expires_at IS NULL OR m.expires_at > now())
-  AND (m.batch IS NULL OR (SELECT b.status FROM batches b WHERE b.company_id || '' = @company_id AND b.id = m.batch) = 'running');
+  AND (m.batch IS NULL OR (SELECT b.id FROM batches b WHERE b.company_id || '' = @company_id AND b.id = m.batch AND b.status = 'running' FOR KEY SHARE) IS NOT NULL);
 
 -- name: ResumeSending :execrows
 -- unconfirmed → sending, under the same id: the server and the other side fold the copies.
@@ -137,7 +138,7 @@ begun AS (
     FROM fence
     WHERE m.company_id || '' = @company_id AND m.direction = 'outgoing' AND m.message_id = @next_id AND m.status || '' = 'queued'
       AND (m.expires_at IS NULL OR m.expires_at > now())
-      AND (m.batch IS NULL OR (SELECT b.status FROM batches b WHERE b.company_id || '' = @company_id AND b.id = m.batch) = 'running')
+      AND (m.batch IS NULL OR (SELECT b.id FROM batches b WHERE b.company_id || '' = @company_id AND b.id = m.batch AND b.status = 'running' FOR KEY SHARE) IS NOT NULL)
     RETURNING m.id
 ), moved AS (
     UPDATE messages m SET
