@@ -3,6 +3,7 @@ package app_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"testing"
@@ -16,6 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"wafleet/functions/app"
+	"wafleet/functions/internal/batch"
+	contract "wafleet/shared/api"
 	"wafleet/shared/queue"
 	"wafleet/shared/queue/pgqueue"
 	"wafleet/shared/store"
@@ -192,4 +195,23 @@ func TestWorkersStopTwiceAndBeforeStart(t *testing.T) {
 	idle, err := app.NewWorkers(app.WorkersDeps{Store: b.store, Vault: b.vault, Queue: b.queue, Logger: slog.New(slog.DiscardHandler)}, app.WorkersConfig{})
 	require.NoError(t, err)
 	require.NoError(t, idle.Stop(t.Context()))
+}
+
+// From a stored batch to messages in the outbox, and to the webhook that tells of its end.
+func TestWorkersFeedBatches(t *testing.T) {
+	t.Parallel()
+	b := startWorkers(t, "0,1s")
+	receiver := webhooktest.New(t)
+	b.subscribe(t, receiver.URL)
+	_, err := batch.NewCreator(b.store, b.queue, slog.New(slog.DiscardHandler)).Create(t.Context(), batch.Request{
+		CompanyID: workersCompany, Template: contract.BatchTemplate{Type: "text", Text: "hi"},
+		Recipients: []json.RawMessage{json.RawMessage(`{"to":"79001234567"}`), json.RawMessage(`{"to":"79001234568"}`)},
+	})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		sent, err := b.pool.Exec(t.Context(), `UPDATE messages SET status = 'sent' WHERE status = 'queued' AND batch_row IN (1, 2)`)
+		return err == nil && sent.RowsAffected() > 0
+	}, 30*time.Second, 20*time.Millisecond)
+	b.awaitStates(t, "delivered", 1)
+	require.Contains(t, string(receiver.Await(t, 1)[0].Body), `"batch.completed"`)
 }
