@@ -70,14 +70,12 @@ CREATE INDEX messages_of_batch ON messages (batch, status, batch_row) WHERE batc
 
 -- What waits for its turn outside of batches. Rows of a batch are looked up through the batch, so that those of one that is
 -- paused cost nothing, however many they are.
-DROP INDEX messages_waiting, messages_due;
+DROP INDEX messages_waiting;
 CREATE INDEX messages_waiting ON messages (company_id, lane, id) WHERE direction = 'outgoing' AND status = 'queued' AND batch IS NULL;
-CREATE INDEX messages_due ON messages (shard, due_at) WHERE direction = 'outgoing' AND status = 'queued' AND batch IS NULL;
 
 -- +goose Down
-DROP INDEX messages_waiting, messages_due;
+DROP INDEX messages_waiting;
 CREATE INDEX messages_waiting ON messages (company_id, lane, id) WHERE direction = 'outgoing' AND status = 'queued';
-CREATE INDEX messages_due ON messages (shard, due_at) WHERE direction = 'outgoing' AND status = 'queued';
 DROP INDEX messages_of_batch;
 ALTER TABLE messages DROP CONSTRAINT a_row_is_of_a_batch, DROP COLUMN batch_row, DROP COLUMN batch;
 DROP TABLE batch_invalid, batch_chunks, batches;

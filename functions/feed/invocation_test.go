@@ -54,7 +54,8 @@ func TestOnlyWhatFailedComesBack(t *testing.T) {
 	})
 	const bulk = "arn:aws:sqs:eu-central-1:123456789012:wafleet-bulk"
 	response, err := i.handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{
-		{MessageId: "1", Body: "good", EventSourceARN: bulk}, {MessageId: "2", Body: "bad", EventSourceARN: bulk},
+		{MessageId: "1", Body: "good", EventSourceARN: bulk},
+		{MessageId: "2", Body: "bad", EventSourceARN: bulk},
 		{MessageId: "3", Body: "good", EventSourceARN: "arn:aws:sqs:eu-central-1:123456789012:wafleet-webhooks"},
 		{MessageId: "4", Body: "good", EventSourceARN: bulk},
 	}})

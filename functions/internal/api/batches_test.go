@@ -164,9 +164,8 @@ func TestWhatABatchIsRefusedFor(t *testing.T) {
 		"too large":        {strings.Replace(twoRows, "Anna", strings.Repeat("a", 4<<20), 1), 413, "BODY_TOO_LARGE"},
 		"nobody's":         {strings.Replace(twoRows, "962302", "nobody", 1), 404, "COMPANY_NOT_FOUND"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			b.do(t, http.MethodPost, "/batches", b.admin, tc.body).status(tc.status).code(tc.code)
-		})
+		t.Log(name)
+		b.do(t, http.MethodPost, "/batches", b.admin, tc.body).status(tc.status).code(tc.code)
 	}
 	require.Zero(t, scan[int](t, b, `SELECT count(*)::int FROM batches`))
 	// Larger than what other routes take, and fine.
@@ -224,7 +223,7 @@ func TestPauseResumeCancel(t *testing.T) {
 	b.feed(t)
 	done := b.do(t, http.MethodGet, "/batches/"+id, b.admin, "").status(200)
 	require.JSONEq(t, `{"canceled":3}`, mustJSON(t, done.value("data", "counts")))
-	require.Equal(t, 1.0, done.value("data", "progress"))
+	require.Equal(t, "1", mustJSON(t, done.value("data", "progress")))
 }
 
 func TestPagesOfRecipients(t *testing.T) {

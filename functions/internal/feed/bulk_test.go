@@ -27,8 +27,8 @@ func TestBulkIsTheSameAsACall(t *testing.T) {
 		require.NoError(t, b.feeder.HandleBulk(t.Context(), []byte(bulk("k1", 7))))
 	}
 	require.Equal(t, 1, b.count(t, `SELECT count(*) FROM batches WHERE name = 'from outside' AND ttl = 60 AND accepted = 7`))
-	require.EqualValues(t, 1, b.metric(t, "wafleet_bulk_total", "accepted"))
-	require.EqualValues(t, 1, b.metric(t, "wafleet_bulk_total", "replayed"))
+	require.Equal(t, 1, b.metric(t, "wafleet_bulk_total", "accepted"))
+	require.Equal(t, 1, b.metric(t, "wafleet_bulk_total", "replayed"))
 	require.Equal(t, 1, b.count(t, `SELECT count(*) FROM queue_standard WHERE queue = 'batches'`))
 
 	bad := strings.Replace(bulk("k2", 2), `"to":"79000000001"`, `"to":"7"`, 1)
@@ -55,7 +55,7 @@ func TestBadBulkGoesToQuarantine(t *testing.T) {
 		require.Equal(t, 1, b.count(t, `SELECT count(*) FROM quarantine WHERE source = 'bulk' AND reason LIKE '%' || $1::text || '%'`, reason), reason)
 		b.exec(t, `DELETE FROM quarantine WHERE reason LIKE '%' || $1::text || '%'`, reason)
 	}
-	require.EqualValues(t, len(bad), b.metric(t, "wafleet_bulk_total", "refused"))
+	require.Equal(t, len(bad), b.metric(t, "wafleet_bulk_total", "refused"))
 	require.Equal(t, 1, b.count(t, `SELECT count(*) FROM batches`))
 }
 
@@ -66,7 +66,7 @@ func TestUnreadableBulkBecomesADeadLetter(t *testing.T) {
 	for _, body := range []string{`{`, `null`, `[]`, `{}`, `{"companyId":7}`, strings.Replace(bulk("k", 1), company, "nobody", 1), strings.Repeat(`[`, 40)} {
 		require.ErrorIs(t, b.feeder.HandleBulk(t.Context(), []byte(body)), vault.ErrNoKey, body)
 	}
-	require.EqualValues(t, 7, b.metric(t, "wafleet_bulk_total", "unreadable"))
+	require.Equal(t, 7, b.metric(t, "wafleet_bulk_total", "unreadable"))
 	require.Zero(t, b.count(t, `SELECT count(*) FROM batches`))
 
 	b.start(t)

@@ -119,14 +119,14 @@ func (b *bundle) count(t *testing.T, statement string, args ...any) (n int) {
 }
 
 // metric is the value of one series.
-func (b *bundle) metric(t *testing.T, name, label string) float64 {
+func (b *bundle) metric(t *testing.T, name, label string) int {
 	t.Helper()
 	families, err := b.registry.Gather()
 	require.NoError(t, err)
 	for _, family := range families {
 		for _, m := range family.GetMetric() {
 			if family.GetName() == name && m.GetLabel()[0].GetValue() == label {
-				return m.GetCounter().GetValue()
+				return int(m.GetCounter().GetValue())
 			}
 		}
 	}

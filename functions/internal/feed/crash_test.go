@@ -26,7 +26,7 @@ func (v *countingVault) Seal(ctx context.Context, companyID, place string, text 
 	if v.left.Add(-1) == 0 {
 		v.then()
 	}
-	return v.Vault.Seal(ctx, companyID, place, text) //nolint:wrapcheck // stands for the vault
+	return v.Vault.Seal(ctx, companyID, place, text)
 }
 
 // feederCrashingAfter has a vault that breaks everything off at its n-th use: ends the context, as a process's end would.

@@ -24,7 +24,7 @@ func TestAJobMakesMessagesOfABatch(t *testing.T) {
 	require.Equal(t, 1, b.count(t, `SELECT count(*) FROM batches WHERE fed_at IS NOT NULL AND status = 'running'`))
 	require.Zero(t, b.count(t, `SELECT count(*) FROM batch_chunks`))
 	require.Equal(t, 2, b.nudges.count(), "at the first messages and at the last")
-	require.EqualValues(t, 1203, b.metric(t, "wafleet_batch_rows_total", "queued"))
+	require.Equal(t, 1203, b.metric(t, "wafleet_batch_rows_total", "queued"))
 
 	row, err := b.store.Queries().GetOutgoing(t.Context(), b.pool, db.GetOutgoingParams{CompanyID: company, MessageID: b.ids.ForRow(company, id, 777)})
 	require.NoError(t, err)
@@ -82,7 +82,7 @@ func TestACanceledBatchIsFedAndCanceled(t *testing.T) {
 	require.NoError(t, b.feeder.HandleJob(t.Context(), b.job(t, company, id)))
 	require.Equal(t, 1203, b.count(t, `SELECT count(*) FROM messages WHERE status = 'canceled'`))
 	require.Equal(t, 1203, b.count(t, `SELECT count(DISTINCT seq) FROM events WHERE type = 'message.canceled'`))
-	require.EqualValues(t, 1203, b.metric(t, "wafleet_batch_rows_total", "canceled"))
+	require.Equal(t, 1203, b.metric(t, "wafleet_batch_rows_total", "canceled"))
 }
 
 func TestJobsThatHaveNothingToDo(t *testing.T) {

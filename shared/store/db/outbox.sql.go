@@ -480,13 +480,11 @@ func (q *Queries) GetWire(ctx context.Context, db DBTX, arg GetWireParams) (GetW
 
 const listDueCompanies = `-- name: ListDueCompanies :many
 SELECT DISTINCT company_id FROM messages
-WHERE direction = 'outgoing' AND status = 'queued' AND shard = ANY($1::integer[]) AND batch IS NULL AND due_at <= now()
-UNION
-SELECT company_id FROM batches WHERE status = 'running' AND ended_at IS NULL AND shard = ANY($1::integer[])
+WHERE direction = 'outgoing' AND status = 'queued' AND shard = ANY($1::integer[]) AND due_at <= now()
 ORDER BY company_id
 `
 
-// Companies of these shards that have something to send now, or a batch under way.
+// Companies of these shards that have something to send now.
 func (q *Queries) ListDueCompanies(ctx context.Context, db DBTX, shards []int) ([]string, error) {
 	rows, err := db.Query(ctx, listDueCompanies, shards)
 	if err != nil {
@@ -656,6 +654,7 @@ FROM (
     UNION ALL
     SELECT r.id, r.company_id, r.phone, r.message, r.message_id, r.direction, r.status, r.created_at, r.shard, r.kind, r.chat, r.lane, r.client_ref, r.body, r.body_hash, r.wire, r.reason, r.trace, r.enqueued_at, r.due_at, r.expires_at, r.attempt, r.resends, r.term, r.incarnation, r.sent_at, r.delivered_at, r.read_at, r.played_at, r.wa_message_id, r.sender, r.sender_name, r.batch, r.batch_row FROM (
         SELECT b.id FROM batches b WHERE b.company_id || '' = $1 AND b.status = 'running' AND b.ended_at IS NULL
+          AND (SELECT 1 FROM messages w WHERE w.company_id || '' = $1 AND w.batch = b.id AND w.status = 'queued' LIMIT 1) IS NOT NULL
         ORDER BY b.id + 0 LIMIT 16
     ) running CROSS JOIN LATERAL (
         SELECT m.id, m.company_id, m.phone, m.message, m.message_id, m.direction, m.status, m.created_at, m.shard, m.kind, m.chat, m.lane, m.client_ref, m.body, m.body_hash, m.wire, m.reason, m.trace, m.enqueued_at, m.due_at, m.expires_at, m.attempt, m.resends, m.term, m.incarnation, m.sent_at, m.delivered_at, m.read_at, m.played_at, m.wa_message_id, m.sender, m.sender_name, m.batch, m.batch_row FROM messages m

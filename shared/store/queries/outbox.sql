@@ -63,6 +63,7 @@ FROM (
     UNION ALL
     SELECT r.* FROM (
         SELECT b.id FROM batches b WHERE b.company_id || '' = @company_id AND b.status = 'running' AND b.ended_at IS NULL
+          AND (SELECT 1 FROM messages w WHERE w.company_id || '' = @company_id AND w.batch = b.id AND w.status = 'queued' LIMIT 1) IS NOT NULL
         ORDER BY b.id + 0 LIMIT 16
     ) running CROSS JOIN LATERAL (
         SELECT m.* FROM messages m
@@ -194,9 +195,7 @@ WHERE company_id || '' = @company_id AND direction = 'outgoing' AND message_id =
 SELECT count(*) FROM messages WHERE company_id = @company_id AND direction = 'outgoing' AND status = 'queued';
 
 -- name: ListDueCompanies :many
--- Companies of these shards that have something to send now, or a batch under way.
+-- Companies of these shards that have something to send now.
 SELECT DISTINCT company_id FROM messages
-WHERE direction = 'outgoing' AND status = 'queued' AND shard = ANY(@shards::integer[]) AND batch IS NULL AND due_at <= now()
-UNION
-SELECT company_id FROM batches WHERE status = 'running' AND ended_at IS NULL AND shard = ANY(@shards::integer[])
+WHERE direction = 'outgoing' AND status = 'queued' AND shard = ANY(@shards::integer[]) AND due_at <= now()
 ORDER BY company_id;
