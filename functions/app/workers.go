@@ -8,21 +8,27 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 
 	"wafleet/functions/internal/delivery"
+	"wafleet/functions/internal/feed"
 	"wafleet/functions/internal/sweep"
+	"wafleet/shared/message"
 	"wafleet/shared/queue"
+	"wafleet/shared/rpc"
 	"wafleet/shared/store"
 	"wafleet/shared/webhook"
 )
 
 // WorkersDeps is what Workers stand on. The queue has to be started before them and stopped after them.
 type WorkersDeps struct {
-	Store   *store.Store
-	Vault   store.Sealer
-	Queue   queue.Queue
-	Logger  *slog.Logger
-	Metrics prometheus.Registerer // nil: not exported
+	Store        *store.Store
+	Vault        store.Sealer
+	Queue        queue.Queue
+	Redis        redis.UniversalClient
+	Installation store.Installation
+	Logger       *slog.Logger
+	Metrics      prometheus.Registerer // nil: not exported
 }
 
 // WorkersConfig tunes Workers. The zero value is that of a production system.
@@ -37,10 +43,11 @@ type WorkersConfig struct {
 	SweepEvery time.Duration
 }
 
-// Workers do in one process what the functions deliver and sweep do on Lambda, with the same code.
+// Workers do in one process what the functions deliver, feed and sweep do on Lambda, with the same code.
 type Workers struct {
 	client     *webhook.Client
 	deliveries *delivery.Worker
+	feeds      *feed.Worker
 	sweeps     *sweep.Loop
 }
 
@@ -59,20 +66,31 @@ func NewWorkers(deps WorkersDeps, config WorkersConfig) (*Workers, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make sweeper: %w", err)
 	}
+	feeder, err := feed.New(feed.Deps{
+		Store: deps.Store, Vault: deps.Vault, Queue: deps.Queue, Nudger: rpc.NewBoard(deps.Redis),
+		IDs: message.NewIDs(deps.Installation.IDSecret), Logger: deps.Logger, Metrics: deps.Metrics,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make feeder: %w", err)
+	}
 	return &Workers{
 		client:     client,
 		deliveries: delivery.NewWorker(deps.Queue, deliverer, deps.Logger, config.Deliveries),
+		feeds:      feed.NewWorker(deps.Queue, feeder.Handlers(), deps.Logger),
 		sweeps:     sweep.NewLoop(sweeper, config.SweepEvery, deps.Logger),
 	}, nil
 }
 
-// Start begins to deliver and to sweep, and returns at once.
+// Start begins to deliver, to feed and to sweep, and returns at once.
 func (w *Workers) Start(ctx context.Context) error {
 	if err := w.deliveries.Start(ctx); err != nil {
 		return fmt.Errorf("start deliveries: %w", err)
 	}
+	if err := w.feeds.Start(ctx); err != nil {
+		return errors.Join(fmt.Errorf("start feeds: %w", err), w.deliveries.Stop(ctx))
+	}
 	if err := w.sweeps.Start(ctx); err != nil {
-		return errors.Join(fmt.Errorf("start sweeps: %w", err), w.deliveries.Stop(ctx))
+		return errors.Join(fmt.Errorf("start sweeps: %w", err), w.feeds.Stop(ctx), w.deliveries.Stop(ctx))
 	}
 	return nil
 }
@@ -80,7 +98,7 @@ func (w *Workers) Start(ctx context.Context) error {
 // Stop takes no new work and waits for what is in flight; when ctx ends first, that is broken off and given back. It may
 // be called again, and before Start.
 func (w *Workers) Stop(ctx context.Context) error {
-	err := errors.Join(w.sweeps.Stop(ctx), w.deliveries.Stop(ctx))
+	err := errors.Join(w.sweeps.Stop(ctx), w.feeds.Stop(ctx), w.deliveries.Stop(ctx))
 	w.client.Close()
 	if err != nil {
 		return fmt.Errorf("stop workers: %w", err)

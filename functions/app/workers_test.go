@@ -3,17 +3,22 @@ package app_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"wafleet/functions/app"
+	"wafleet/functions/internal/batch"
+	contract "wafleet/shared/api"
 	"wafleet/shared/queue"
 	"wafleet/shared/queue/pgqueue"
 	"wafleet/shared/store"
@@ -49,8 +54,12 @@ func startWorkers(t *testing.T, schedule string) *workersBundle {
 	require.NoError(t, err)
 	steps, err := webhook.ParseSchedule(schedule)
 	require.NoError(t, err)
+	client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr(), ContextTimeoutEnabled: true})
+	t.Cleanup(func() { require.NoError(t, client.Close()) })
+	installation, err := store.EnsureInstallation(t.Context(), pool, 1)
+	require.NoError(t, err)
 	b.workers, err = app.NewWorkers(
-		app.WorkersDeps{Store: b.store, Vault: v, Queue: q, Logger: logger},
+		app.WorkersDeps{Store: b.store, Vault: v, Queue: q, Redis: client, Installation: installation, Logger: logger},
 		app.WorkersConfig{Schedule: steps, Dev: true, LoopbackTargets: true, SweepEvery: 50 * time.Millisecond},
 	)
 	require.NoError(t, err)
@@ -186,4 +195,23 @@ func TestWorkersStopTwiceAndBeforeStart(t *testing.T) {
 	idle, err := app.NewWorkers(app.WorkersDeps{Store: b.store, Vault: b.vault, Queue: b.queue, Logger: slog.New(slog.DiscardHandler)}, app.WorkersConfig{})
 	require.NoError(t, err)
 	require.NoError(t, idle.Stop(t.Context()))
+}
+
+// From a stored batch to messages in the outbox, and to the webhook that tells of its end.
+func TestWorkersFeedBatches(t *testing.T) {
+	t.Parallel()
+	b := startWorkers(t, "0,1s")
+	receiver := webhooktest.New(t)
+	b.subscribe(t, receiver.URL)
+	_, err := batch.NewCreator(b.store, b.queue, slog.New(slog.DiscardHandler)).Create(t.Context(), batch.Request{
+		CompanyID: workersCompany, Template: contract.BatchTemplate{Type: "text", Text: "hi"},
+		Recipients: []json.RawMessage{json.RawMessage(`{"to":"79001234567"}`), json.RawMessage(`{"to":"79001234568"}`)},
+	})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		sent, err := b.pool.Exec(t.Context(), `UPDATE messages SET status = 'sent' WHERE status = 'queued' AND batch_row IN (1, 2)`)
+		return err == nil && sent.RowsAffected() > 0
+	}, 30*time.Second, 20*time.Millisecond)
+	b.awaitStates(t, "delivered", 1)
+	require.Contains(t, string(receiver.Await(t, 1)[0].Body), `"batch.completed"`)
 }

@@ -20,6 +20,30 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for BatchStatus.
+const (
+	BatchStatusCanceled  BatchStatus = "canceled"
+	BatchStatusCompleted BatchStatus = "completed"
+	BatchStatusPaused    BatchStatus = "paused"
+	BatchStatusRunning   BatchStatus = "running"
+)
+
+// Valid indicates whether the value is a known member of the BatchStatus enum.
+func (e BatchStatus) Valid() bool {
+	switch e {
+	case BatchStatusCanceled:
+		return true
+	case BatchStatusCompleted:
+		return true
+	case BatchStatusPaused:
+		return true
+	case BatchStatusRunning:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DiagnosisCheckName.
 const (
 	DiagnosisCheckNameErrors      DiagnosisCheckName = "errors"
@@ -82,6 +106,7 @@ func (e DiagnosisCheckVerdict) Valid() bool {
 
 // Defines values for ErrorCode.
 const (
+	BATCHENDED           ErrorCode = "BATCH_ENDED"
 	BODYTOOLARGE         ErrorCode = "BODY_TOO_LARGE"
 	COMPANYEXISTS        ErrorCode = "COMPANY_EXISTS"
 	COMPANYNOTFOUND      ErrorCode = "COMPANY_NOT_FOUND"
@@ -116,6 +141,8 @@ const (
 // Valid indicates whether the value is a known member of the ErrorCode enum.
 func (e ErrorCode) Valid() bool {
 	switch e {
+	case BATCHENDED:
+		return true
 	case BODYTOOLARGE:
 		return true
 	case COMPANYEXISTS:
@@ -395,6 +422,51 @@ func (e MessageType) Valid() bool {
 	}
 }
 
+// Defines values for RecipientStatus.
+const (
+	RecipientStatusCanceled    RecipientStatus = "canceled"
+	RecipientStatusDelivered   RecipientStatus = "delivered"
+	RecipientStatusExpired     RecipientStatus = "expired"
+	RecipientStatusFailed      RecipientStatus = "failed"
+	RecipientStatusInvalid     RecipientStatus = "invalid"
+	RecipientStatusPlayed      RecipientStatus = "played"
+	RecipientStatusQueued      RecipientStatus = "queued"
+	RecipientStatusRead        RecipientStatus = "read"
+	RecipientStatusSending     RecipientStatus = "sending"
+	RecipientStatusSent        RecipientStatus = "sent"
+	RecipientStatusUnconfirmed RecipientStatus = "unconfirmed"
+)
+
+// Valid indicates whether the value is a known member of the RecipientStatus enum.
+func (e RecipientStatus) Valid() bool {
+	switch e {
+	case RecipientStatusCanceled:
+		return true
+	case RecipientStatusDelivered:
+		return true
+	case RecipientStatusExpired:
+		return true
+	case RecipientStatusFailed:
+		return true
+	case RecipientStatusInvalid:
+		return true
+	case RecipientStatusPlayed:
+		return true
+	case RecipientStatusQueued:
+		return true
+	case RecipientStatusRead:
+		return true
+	case RecipientStatusSending:
+		return true
+	case RecipientStatusSent:
+		return true
+	case RecipientStatusUnconfirmed:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Scope.
 const (
 	ScopeAdmin   Scope = "admin"
@@ -543,6 +615,122 @@ type AcceptedMessage struct {
 	Status    MessageStatus `json:"status"`
 }
 
+// Batch defines model for Batch.
+type Batch struct {
+	Accepted int    `json:"accepted"`
+	BatchID  string `json:"batchId"`
+
+	// CompanyID A company, by the id that its owner gave it.
+	CompanyID CompanyID `json:"companyId"`
+
+	// Counts Its messages by status; a status that none has is left out. `accepted` are rows that are not messages yet.
+	Counts    map[string]int64 `json:"counts"`
+	CreatedAt time.Time        `json:"createdAt"`
+
+	// EndedAt Since when nothing of it can be sent any more.
+	EndedAt *time.Time `json:"endedAt"`
+
+	// EstimatedEnd When the last message is sent at the pace so far; null while nothing tells.
+	EstimatedEnd *time.Time `json:"estimatedEnd"`
+
+	// Invalid How many rows were refused; `recipients?status=invalid` lists them.
+	Invalid int     `json:"invalid"`
+	Name    *string `json:"name"`
+
+	// Progress The part of the accepted rows that is sent or given up; 1 at the end.
+	Progress float64     `json:"progress"`
+	Status   BatchStatus `json:"status"`
+	Total    int         `json:"total"`
+}
+
+// BatchEnd defines model for BatchEnd.
+type BatchEnd struct {
+	Accepted int    `json:"accepted"`
+	BatchID  string `json:"batchId"`
+
+	// Counts Its messages by status.
+	Counts    map[string]int64 `json:"counts"`
+	CreatedAt time.Time        `json:"createdAt"`
+	EndedAt   time.Time        `json:"endedAt"`
+	Invalid   int              `json:"invalid"`
+	Name      *string          `json:"name,omitempty"`
+	Status    BatchStatus      `json:"status"`
+	Total     int              `json:"total"`
+}
+
+// BatchRecipient defines model for BatchRecipient.
+type BatchRecipient struct {
+	// Fields What the fields of the template stand for. Those that the template does not have are ignored.
+	Fields map[string]json.RawMessage `json:"fields,omitempty"`
+
+	// To A phone number in international form: 10 to 15 digits once `+`, spaces, `-`, `(`, `)` and `.` are stripped.
+	To Phone `json:"to"`
+}
+
+// BatchRecipients defines model for BatchRecipients.
+type BatchRecipients = []json.RawMessage
+
+// BatchResponse defines model for BatchResponse.
+type BatchResponse struct {
+	Data    Batch `json:"data"`
+	Success bool  `json:"success"`
+}
+
+// BatchRow defines model for BatchRow.
+type BatchRow struct {
+	// Code Why the row was refused.
+	Code        *ErrorCode `json:"code,omitempty"`
+	DeliveredAt *time.Time `json:"deliveredAt,omitempty"`
+
+	// Message The same, for people.
+	Message *string `json:"message,omitempty"`
+
+	// MessageID For `GET /messages/{id}`.
+	MessageID *string    `json:"messageId,omitempty"`
+	ReadAt    *time.Time `json:"readAt,omitempty"`
+
+	// Reason Why the message is in this status.
+	Reason *string `json:"reason,omitempty"`
+
+	// Row Counted from 1.
+	Row    int             `json:"row"`
+	SentAt *time.Time      `json:"sentAt,omitempty"`
+	Status RecipientStatus `json:"status"`
+
+	// To The number in digits.
+	To *string `json:"to,omitempty"`
+}
+
+// BatchStatus defines model for BatchStatus.
+type BatchStatus string
+
+// BatchTTL Seconds for which a message waits to be sent before it expires. 7 days if left out.
+type BatchTTL = int
+
+// BatchTemplate defines model for BatchTemplate.
+type BatchTemplate struct {
+	// Text May have `{{field}}`. 1 to 4,096 Unicode code points once the fields are filled in, not only white space.
+	Text string `json:"text"`
+
+	// Type What the messages carry.
+	Type string `json:"type"`
+}
+
+// BulkBatch A message of the SQS queue `bulk`, for producers inside the same AWS account: `CreateBatchRequest` with its company and its
+// idempotency key, which makes it harmless that SQS may deliver a message twice. At most 1 MiB. One that cannot be read goes to
+// the company's quarantine, or to the dead-letter queue where it names no company.
+type BulkBatch struct {
+	// CompanyID A company, by the id that its owner gave it.
+	CompanyID      CompanyID       `json:"companyId"`
+	IdempotencyKey string          `json:"idempotencyKey"`
+	Name           *string         `json:"name,omitempty"`
+	Recipients     BatchRecipients `json:"recipients"`
+	Template       BatchTemplate   `json:"template"`
+
+	// TTL Seconds for which a message waits to be sent before it expires. 7 days if left out.
+	TTL *BatchTTL `json:"ttl,omitempty"`
+}
+
 // Company defines model for Company.
 type Company struct {
 	// CompanyID A company, by the id that its owner gave it.
@@ -607,6 +795,40 @@ type ContactsRequest struct {
 type ContactsResponse struct {
 	Data    []ContactCheck `json:"data"`
 	Success bool           `json:"success"`
+}
+
+// CreateBatchRequest defines model for CreateBatchRequest.
+type CreateBatchRequest struct {
+	// CompanyID A company, by the id that its owner gave it.
+	CompanyID *CompanyID `json:"companyId,omitempty"`
+
+	// Name What people know the batch by.
+	Name       *string         `json:"name,omitempty"`
+	Recipients BatchRecipients `json:"recipients"`
+	Template   BatchTemplate   `json:"template"`
+
+	// TTL Seconds for which a message waits to be sent before it expires. 7 days if left out.
+	TTL *BatchTTL `json:"ttl,omitempty"`
+}
+
+// CreateBatchResponse defines model for CreateBatchResponse.
+type CreateBatchResponse struct {
+	Data    CreatedBatch `json:"data"`
+	Success bool         `json:"success"`
+}
+
+// CreatedBatch defines model for CreateBatchResponse.data.
+type CreatedBatch struct {
+	// Accepted Rows that become messages.
+	Accepted int    `json:"accepted"`
+	BatchID  string `json:"batchId"`
+
+	// Invalid Rows that were refused.
+	Invalid []InvalidRow `json:"invalid"`
+	Status  BatchStatus  `json:"status"`
+
+	// Total Rows of the call.
+	Total int `json:"total"`
 }
 
 // CreateCompanyRequest defines model for CreateCompanyRequest.
@@ -894,6 +1116,17 @@ type InitializeRequest struct {
 	UsePairingCode *bool `json:"usePairingCode,omitempty"`
 }
 
+// InvalidRow defines model for InvalidRow.
+type InvalidRow struct {
+	Code ErrorCode `json:"code"`
+
+	// Message For people. Its wording may change.
+	Message string `json:"message"`
+
+	// Row Counted from 1.
+	Row int `json:"row"`
+}
+
 // LoggedEvent defines model for LoggedEvent.
 type LoggedEvent struct {
 	// CompanyID A company, by the id that its owner gave it.
@@ -1170,6 +1403,18 @@ type ReceivedMessage struct {
 // Recipient A phone number, as in `phone` elsewhere; a hidden id, `<digits>@lid`; or a group, `<id>@g.us`.
 type Recipient = string
 
+// RecipientStatus defines model for RecipientStatus.
+type RecipientStatus string
+
+// RecipientsResponse defines model for RecipientsResponse.
+type RecipientsResponse struct {
+	Data []BatchRow `json:"data"`
+
+	// Next The `after` of the next page; null on the last one.
+	Next    *string `json:"next"`
+	Success bool    `json:"success"`
+}
+
 // Scope `admin` includes all the others and lets a key create keys for its company.
 type Scope string
 
@@ -1337,6 +1582,9 @@ type UpdateCompanyRequest struct {
 	Title     *string    `json:"title,omitempty"`
 }
 
+// BatchID defines model for BatchId.
+type BatchID = string
+
 // CompanyQuery A company, by the id that its owner gave it.
 type CompanyQuery = CompanyID
 
@@ -1346,8 +1594,57 @@ type IdempotencyKey = string
 // Prefer defines model for Prefer.
 type Prefer = string
 
+// BatchAnswer defines model for BatchAnswer.
+type BatchAnswer = BatchResponse
+
 // Problem defines model for Problem.
 type Problem = ErrorResponse
+
+// CreateBatchParams defines parameters for CreateBatch.
+type CreateBatchParams struct {
+	// IdempotencyKey Names this piece of work, for good. The same key with the same body is answered as the first time, with
+	// `Idempotent-Replayed: true`; with another body the answer is 409.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetBatchParams defines parameters for GetBatch.
+type GetBatchParams struct {
+	// CompanyID The company, for a key that may act for several.
+	CompanyID *CompanyQuery `form:"companyId,omitempty" json:"companyId,omitempty"`
+}
+
+// CancelBatchParams defines parameters for CancelBatch.
+type CancelBatchParams struct {
+	// CompanyID The company, for a key that may act for several.
+	CompanyID *CompanyQuery `form:"companyId,omitempty" json:"companyId,omitempty"`
+}
+
+// PauseBatchParams defines parameters for PauseBatch.
+type PauseBatchParams struct {
+	// CompanyID The company, for a key that may act for several.
+	CompanyID *CompanyQuery `form:"companyId,omitempty" json:"companyId,omitempty"`
+}
+
+// ListBatchRecipientsParams defines parameters for ListBatchRecipients.
+type ListBatchRecipientsParams struct {
+	// Status Only recipients in this status; `invalid` are those that were refused.
+	Status *RecipientStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// After Only rows after this one, the `next` of an earlier page.
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit At most this many; 100 if left out.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// CompanyID The company, for a key that may act for several.
+	CompanyID *CompanyQuery `form:"companyId,omitempty" json:"companyId,omitempty"`
+}
+
+// ResumeBatchParams defines parameters for ResumeBatch.
+type ResumeBatchParams struct {
+	// CompanyID The company, for a key that may act for several.
+	CompanyID *CompanyQuery `form:"companyId,omitempty" json:"companyId,omitempty"`
+}
 
 // CreateCompanyParams defines parameters for CreateCompany.
 type CreateCompanyParams struct {
@@ -1456,6 +1753,21 @@ type CreateWebhookParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// BatchCompletedJSONBody defines parameters for BatchCompleted.
+type BatchCompletedJSONBody struct {
+	// CompanyID A company, by the id that its owner gave it.
+	CompanyID CompanyID `json:"companyId"`
+	Data      BatchEnd  `json:"data"`
+
+	// ID Fixed when the event is written: the same for every endpoint and every attempt.
+	ID string `json:"id"`
+
+	// Sequence The event's number within its company. Deliveries may overtake each other.
+	Sequence  int64     `json:"sequence"`
+	Timestamp time.Time `json:"timestamp"`
+	Type      EventType `json:"type"`
+}
+
 // MessageReceivedJSONBody defines parameters for MessageReceived.
 type MessageReceivedJSONBody struct {
 	// CompanyID A company, by the id that its owner gave it.
@@ -1485,6 +1797,9 @@ type MessageStatusJSONBody struct {
 	Timestamp time.Time `json:"timestamp"`
 	Type      EventType `json:"type"`
 }
+
+// CreateBatchJSONRequestBody defines body for CreateBatch for application/json ContentType.
+type CreateBatchJSONRequestBody = CreateBatchRequest
 
 // CreateCompanyJSONRequestBody defines body for CreateCompany for application/json ContentType.
 type CreateCompanyJSONRequestBody = CreateCompanyRequest
@@ -1522,6 +1837,9 @@ type RequestPairingCodeJSONRequestBody = PairingCodeRequest
 // CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
 type CreateWebhookJSONRequestBody = CreateWebhookRequest
 
+// BatchCompletedJSONRequestBody defines body for BatchCompleted for application/json ContentType.
+type BatchCompletedJSONRequestBody BatchCompletedJSONBody
+
 // MessageReceivedJSONRequestBody defines body for MessageReceived for application/json ContentType.
 type MessageReceivedJSONRequestBody MessageReceivedJSONBody
 
@@ -1530,6 +1848,24 @@ type MessageStatusJSONRequestBody MessageStatusJSONBody
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// CreateBatch Send one message to many recipients
+	// (POST /batches)
+	CreateBatch(w http.ResponseWriter, r *http.Request, params CreateBatchParams)
+	// GetBatch How far a batch is
+	// (GET /batches/{id})
+	GetBatch(w http.ResponseWriter, r *http.Request, id BatchID, params GetBatchParams)
+	// CancelBatch End a batch
+	// (POST /batches/{id}/cancel)
+	CancelBatch(w http.ResponseWriter, r *http.Request, id BatchID, params CancelBatchParams)
+	// PauseBatch Hold a batch
+	// (POST /batches/{id}/pause)
+	PauseBatch(w http.ResponseWriter, r *http.Request, id BatchID, params PauseBatchParams)
+	// ListBatchRecipients What became of each recipient
+	// (GET /batches/{id}/recipients)
+	ListBatchRecipients(w http.ResponseWriter, r *http.Request, id BatchID, params ListBatchRecipientsParams)
+	// ResumeBatch Go on with a paused batch
+	// (POST /batches/{id}/resume)
+	ResumeBatch(w http.ResponseWriter, r *http.Request, id BatchID, params ResumeBatchParams)
 	// CreateCompany Create a company
 	// (POST /companies)
 	CreateCompany(w http.ResponseWriter, r *http.Request, params CreateCompanyParams)
@@ -1618,6 +1954,296 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// CreateBatch operation middleware
+func (siw *ServerInterfaceWrapper) CreateBatch(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateBatchParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateBatch(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetBatch operation middleware
+func (siw *ServerInterfaceWrapper) GetBatch(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id BatchID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetBatchParams
+
+	// ------------- Optional query parameter "companyId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "companyId", r.URL.Query(), &params.CompanyID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "companyId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "companyId", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetBatch(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CancelBatch operation middleware
+func (siw *ServerInterfaceWrapper) CancelBatch(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id BatchID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CancelBatchParams
+
+	// ------------- Optional query parameter "companyId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "companyId", r.URL.Query(), &params.CompanyID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "companyId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "companyId", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CancelBatch(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PauseBatch operation middleware
+func (siw *ServerInterfaceWrapper) PauseBatch(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id BatchID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PauseBatchParams
+
+	// ------------- Optional query parameter "companyId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "companyId", r.URL.Query(), &params.CompanyID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "companyId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "companyId", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PauseBatch(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListBatchRecipients operation middleware
+func (siw *ServerInterfaceWrapper) ListBatchRecipients(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id BatchID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListBatchRecipientsParams
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", r.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "after"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "after", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "companyId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "companyId", r.URL.Query(), &params.CompanyID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "companyId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "companyId", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListBatchRecipients(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ResumeBatch operation middleware
+func (siw *ServerInterfaceWrapper) ResumeBatch(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id BatchID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResumeBatchParams
+
+	// ------------- Optional query parameter "companyId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "companyId", r.URL.Query(), &params.CompanyID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "companyId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "companyId", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ResumeBatch(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // CreateCompany operation middleware
 func (siw *ServerInterfaceWrapper) CreateCompany(w http.ResponseWriter, r *http.Request) {
@@ -2665,6 +3291,12 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/sessions/{companyId}/qr", wrapper.GetSessionQR)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/sessions/{companyId}/pairing-code", wrapper.RequestPairingCode)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/sessions/{companyId}/metrics", wrapper.GetSessionMetrics)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/batches", wrapper.CreateBatch)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/batches/{id}", wrapper.GetBatch)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/batches/{id}/recipients", wrapper.ListBatchRecipients)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/batches/{id}/pause", wrapper.PauseBatch)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/batches/{id}/resume", wrapper.ResumeBatch)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/batches/{id}/cancel", wrapper.CancelBatch)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/webhooks", wrapper.CreateWebhook)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/events", wrapper.ListEvents)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/companies", wrapper.CreateCompany)
@@ -2683,6 +3315,9 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 // webhook http.Handler returned by {Op}WebhookHandler at
 // whatever URL path they advertise to senders.
 type WebhookReceiverInterface interface {
+	// Nothing of a batch can be sent any more
+	// HandleBatchCompletedWebhook handles the POST webhook for batch.completed.
+	HandleBatchCompletedWebhook(w http.ResponseWriter, r *http.Request)
 	// Somebody wrote to the company
 	// HandleMessageReceivedWebhook handles the POST webhook for message.received.
 	HandleMessageReceivedWebhook(w http.ResponseWriter, r *http.Request)
@@ -2694,6 +3329,26 @@ type WebhookReceiverInterface interface {
 // WebhookReceiverMiddlewareFunc wraps an http.Handler with cross-
 // cutting behavior (signature verification, logging, rate limiting, ...).
 type WebhookReceiverMiddlewareFunc func(http.Handler) http.Handler
+
+// BatchCompletedWebhookHandler returns the http.Handler for the batch.completed webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func BatchCompletedWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		si.HandleBatchCompletedWebhook(w, r)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
 
 // MessageReceivedWebhookHandler returns the http.Handler for the message.received webhook.
 // Mount this at the URL path advertised to webhook senders. errHandler
@@ -2735,6 +3390,8 @@ func MessageStatusWebhookHandler(si WebhookReceiverInterface, errHandler func(w 
 	return h
 }
 
+type BatchAnswerJSONResponse BatchResponse
+
 type ProblemResponseHeaders struct {
 	Allow           *string
 	RateLimit       *string
@@ -2745,6 +3402,334 @@ type ProblemJSONResponse struct {
 	Body ErrorResponse
 
 	Headers ProblemResponseHeaders
+}
+
+type CreateBatchRequestObject struct {
+	Params CreateBatchParams
+	Body   *CreateBatchJSONRequestBody
+}
+
+type CreateBatchResponseObject interface {
+	VisitCreateBatchResponse(w http.ResponseWriter) error
+}
+
+type CreateBatch202ResponseHeaders struct {
+	IdempotentReplayed *bool
+}
+
+type CreateBatch202JSONResponse struct {
+	Body    CreateBatchResponse
+	Headers CreateBatch202ResponseHeaders
+}
+
+func (response CreateBatch202JSONResponse) VisitCreateBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateBatchdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response CreateBatchdefaultJSONResponse) VisitCreateBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBatchRequestObject struct {
+	ID     BatchID `json:"id"`
+	Params GetBatchParams
+}
+
+type GetBatchResponseObject interface {
+	VisitGetBatchResponse(w http.ResponseWriter) error
+}
+
+type GetBatch200JSONResponse struct{ BatchAnswerJSONResponse }
+
+func (response GetBatch200JSONResponse) VisitGetBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBatchdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response GetBatchdefaultJSONResponse) VisitGetBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelBatchRequestObject struct {
+	ID     BatchID `json:"id"`
+	Params CancelBatchParams
+}
+
+type CancelBatchResponseObject interface {
+	VisitCancelBatchResponse(w http.ResponseWriter) error
+}
+
+type CancelBatch200JSONResponse struct{ BatchAnswerJSONResponse }
+
+func (response CancelBatch200JSONResponse) VisitCancelBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelBatchdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response CancelBatchdefaultJSONResponse) VisitCancelBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseBatchRequestObject struct {
+	ID     BatchID `json:"id"`
+	Params PauseBatchParams
+}
+
+type PauseBatchResponseObject interface {
+	VisitPauseBatchResponse(w http.ResponseWriter) error
+}
+
+type PauseBatch200JSONResponse struct{ BatchAnswerJSONResponse }
+
+func (response PauseBatch200JSONResponse) VisitPauseBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseBatchdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response PauseBatchdefaultJSONResponse) VisitPauseBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBatchRecipientsRequestObject struct {
+	ID     BatchID `json:"id"`
+	Params ListBatchRecipientsParams
+}
+
+type ListBatchRecipientsResponseObject interface {
+	VisitListBatchRecipientsResponse(w http.ResponseWriter) error
+}
+
+type ListBatchRecipients200JSONResponse RecipientsResponse
+
+func (response ListBatchRecipients200JSONResponse) VisitListBatchRecipientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBatchRecipientsdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response ListBatchRecipientsdefaultJSONResponse) VisitListBatchRecipientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeBatchRequestObject struct {
+	ID     BatchID `json:"id"`
+	Params ResumeBatchParams
+}
+
+type ResumeBatchResponseObject interface {
+	VisitResumeBatchResponse(w http.ResponseWriter) error
+}
+
+type ResumeBatch200JSONResponse struct{ BatchAnswerJSONResponse }
+
+func (response ResumeBatch200JSONResponse) VisitResumeBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeBatchdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response ResumeBatchdefaultJSONResponse) VisitResumeBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type CreateCompanyRequestObject struct {
@@ -4272,6 +5257,24 @@ func (response CreateWebhookdefaultJSONResponse) VisitCreateWebhookResponse(w ht
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// CreateBatch Send one message to many recipients
+	// (POST /batches)
+	CreateBatch(ctx context.Context, request CreateBatchRequestObject) (CreateBatchResponseObject, error)
+	// GetBatch How far a batch is
+	// (GET /batches/{id})
+	GetBatch(ctx context.Context, request GetBatchRequestObject) (GetBatchResponseObject, error)
+	// CancelBatch End a batch
+	// (POST /batches/{id}/cancel)
+	CancelBatch(ctx context.Context, request CancelBatchRequestObject) (CancelBatchResponseObject, error)
+	// PauseBatch Hold a batch
+	// (POST /batches/{id}/pause)
+	PauseBatch(ctx context.Context, request PauseBatchRequestObject) (PauseBatchResponseObject, error)
+	// ListBatchRecipients What became of each recipient
+	// (GET /batches/{id}/recipients)
+	ListBatchRecipients(ctx context.Context, request ListBatchRecipientsRequestObject) (ListBatchRecipientsResponseObject, error)
+	// ResumeBatch Go on with a paused batch
+	// (POST /batches/{id}/resume)
+	ResumeBatch(ctx context.Context, request ResumeBatchRequestObject) (ResumeBatchResponseObject, error)
 	// CreateCompany Create a company
 	// (POST /companies)
 	CreateCompany(ctx context.Context, request CreateCompanyRequestObject) (CreateCompanyResponseObject, error)
@@ -4389,6 +5392,174 @@ type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
 	options     StrictHTTPServerOptions
+}
+
+// CreateBatch operation middleware
+func (sh *strictHandler) CreateBatch(w http.ResponseWriter, r *http.Request, params CreateBatchParams) {
+	var request CreateBatchRequestObject
+
+	request.Params = params
+
+	var body CreateBatchJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateBatch(ctx, request.(CreateBatchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateBatch")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateBatchResponseObject); ok {
+		if err := validResponse.VisitCreateBatchResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetBatch operation middleware
+func (sh *strictHandler) GetBatch(w http.ResponseWriter, r *http.Request, id BatchID, params GetBatchParams) {
+	var request GetBatchRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetBatch(ctx, request.(GetBatchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetBatch")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetBatchResponseObject); ok {
+		if err := validResponse.VisitGetBatchResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelBatch operation middleware
+func (sh *strictHandler) CancelBatch(w http.ResponseWriter, r *http.Request, id BatchID, params CancelBatchParams) {
+	var request CancelBatchRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelBatch(ctx, request.(CancelBatchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelBatch")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CancelBatchResponseObject); ok {
+		if err := validResponse.VisitCancelBatchResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PauseBatch operation middleware
+func (sh *strictHandler) PauseBatch(w http.ResponseWriter, r *http.Request, id BatchID, params PauseBatchParams) {
+	var request PauseBatchRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PauseBatch(ctx, request.(PauseBatchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PauseBatch")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PauseBatchResponseObject); ok {
+		if err := validResponse.VisitPauseBatchResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListBatchRecipients operation middleware
+func (sh *strictHandler) ListBatchRecipients(w http.ResponseWriter, r *http.Request, id BatchID, params ListBatchRecipientsParams) {
+	var request ListBatchRecipientsRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListBatchRecipients(ctx, request.(ListBatchRecipientsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListBatchRecipients")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListBatchRecipientsResponseObject); ok {
+		if err := validResponse.VisitListBatchRecipientsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ResumeBatch operation middleware
+func (sh *strictHandler) ResumeBatch(w http.ResponseWriter, r *http.Request, id BatchID, params ResumeBatchParams) {
+	var request ResumeBatchRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ResumeBatch(ctx, request.(ResumeBatchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResumeBatch")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ResumeBatchResponseObject); ok {
+		if err := validResponse.VisitResumeBatchResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
 }
 
 // CreateCompany operation middleware

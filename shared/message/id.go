@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"strconv"
 	"strings"
 )
 
@@ -29,4 +30,10 @@ func (ids IDs) For(companyID, idempotencyKey string) string {
 // New returns a fresh id for a message whose caller gave no idempotency key.
 func (ids IDs) New(companyID string) string {
 	return ids.For(companyID, rand.Text())
+}
+
+// ForRow returns the id of the message that a row of a batch becomes, however often it is fed.
+func (ids IDs) ForRow(companyID, batchID string, row int) string {
+	// No Idempotency-Key has a NUL, as no header has, so that none leads here.
+	return ids.For(companyID, "batch\x00"+batchID+"\x00"+strconv.Itoa(row))
 }

@@ -38,6 +38,7 @@ var (
 	MediaTooLarge    = define("MEDIA_TOO_LARGE", ValidationClass, http.StatusRequestEntityTooLarge, "The file is too large")
 	MediaUnsupported = define("MEDIA_TYPE_UNSUPPORTED", ValidationClass, http.StatusUnsupportedMediaType, "The file is of a type that cannot be sent")
 	NotCancelable    = define("MESSAGE_NOT_CANCELABLE", ValidationClass, http.StatusConflict, "The message can no longer be canceled")
+	BatchEnded       = define("BATCH_ENDED", ValidationClass, http.StatusConflict, "The batch is over")
 )
 
 // The key does not open this door.
@@ -80,6 +81,7 @@ var (
 var catalogue = []*Problem{
 	Validation, BodyTooLarge, UnsupportedMedia, NotFound, MethodNotAllowed, CompanyExists, IdempotencyConflict, NotCancelable,
 	MediaBlocked, MediaUnreachable, MediaTooLarge, MediaUnsupported,
+	BatchEnded,
 	Unauthorized, Forbidden,
 	Session, CompanyNotFound, SessionLoggedOut, SessionReplaced,
 	RateLimited, NotConnected, Connection, Timeout, Provider, Database, Configuration,

@@ -37,6 +37,12 @@ var acrossCompanies = map[string]string{
 	"ListExpired":          "sweep",
 	"EnqueueDueDeliveries": "sweep",
 	"DropOldSecrets":       "sweep",
+	"FindCompanyOfBatch":   "an admin key may name a batch without its company",
+	"CountRows":            "the batch is bound to a company, and its rows to the batch: numbers only, out of the index alone",
+	"ResumeBatch":          "the batch is bound to a company, and its rows to the batch: numbers only",
+	"EndBatch":             "the batch is bound to a company, and its rows to the batch",
+	"ListEndedBatches":     "sweep",
+	"ClaimIdleBatches":     "sweep",
 }
 
 // tenantTables hold rows that belong to a company. companies itself is looked up by its key or listed by admins, and
@@ -44,6 +50,7 @@ var acrossCompanies = map[string]string{
 var tenantTables = []string{
 	"companies", "company_keys", "company_seq", "idempotent_answers", "api_keys", "whatsapp_sessions", "messages", "quarantine",
 	"events", "webhook_endpoints", "webhook_deliveries", "refusals", "first_contacts", "media", "media_uploads",
+	"batches", "batch_chunks", "batch_invalid",
 	// hosts/internal/devicestore has the statements on these.
 	"devices", "device_sessions", "device_identities", "device_prekeys", "device_sender_keys", "device_app_state_keys",
 	"device_app_state", "device_app_state_macs", "device_contacts", "device_chat_settings", "device_message_secrets",

@@ -15,6 +15,8 @@ import (
 const roleSettings = `DO $$
 DECLARE setting text;
 BEGIN
+	-- Postgres refuses two of these at the same moment, and several processes may migrate at once.
+	PERFORM pg_advisory_xact_lock(hashtext('wafleet_role'));
 	FOREACH setting IN ARRAY ARRAY[
 		'idle_in_transaction_session_timeout = ''3s''', 'statement_timeout = ''30s''', 'enable_seqscan = off'
 	] LOOP

@@ -76,14 +76,18 @@ func rollback(ctx context.Context, tx pgx.Tx) error {
 // openKey opens a company's data key before a transaction that seals. Opening it inside would need a second
 // connection, and as many transactions as the pool has connections would wait for each other for ever.
 func (s *Store) openKey(ctx context.Context, companyID string) error {
-	_, err := s.vault.Seal(ctx, companyID, "", nil)
-	if errors.Is(err, vault.ErrNoKey) {
-		return fmt.Errorf("%w: %w", ErrNoCompany, err)
-	}
-	if err != nil {
-		return fmt.Errorf("open data key: %w", err)
+	if _, err := s.vault.Seal(ctx, companyID, "", nil); err != nil {
+		return companyGone("open data key", err)
 	}
 	return nil
+}
+
+// companyGone names an error of the vault: ErrNoCompany where there is no data key.
+func companyGone(what string, err error) error {
+	if errors.Is(err, vault.ErrNoKey) {
+		return fmt.Errorf("%s: %w: %w", what, ErrNoCompany, err)
+	}
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // Keyring finds the wrapped data keys of companies; it is the vault.Keys of an installation.

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"wafleet/functions/internal/auth"
+	"wafleet/functions/internal/batch"
 	contract "wafleet/shared/api"
 	"wafleet/shared/config"
 	"wafleet/shared/health"
@@ -61,6 +62,7 @@ type API struct {
 	keys     *auth.Authenticator
 	ids      message.IDs
 	shards   int
+	batches  *batch.Creator
 	targets  *webhook.Targets
 	media    media.Store
 	fetcher  *media.Fetcher
@@ -85,6 +87,7 @@ func New(d Deps) *API {
 		codes: ratelimit.NewPairing(d.Redis, d.Logger), keys: auth.New(d.Store.Pool()),
 		live: rpc.NewCaller(d.Redis), contacts: newContacts(d.Redis, d.Logger),
 		ids: message.NewIDs(d.Installation.IDSecret), shards: d.Installation.Shards,
+		batches: batch.NewCreator(d.Store, d.Queue, d.Logger),
 		targets: targets, media: d.Media, fetcher: media.NewFetcher(targets, nil), voices: media.FindTranscoder(d.Config.FFmpeg),
 		config: d.Config, logger: d.Logger, started: time.Now(),
 		registry: d.Registry, counts: newCounters(d.Registry),

@@ -292,6 +292,7 @@ var volatile = []struct {
 	{regexp.MustCompile(`"wf_[A-Za-z0-9_-]{43}"`), `"<key>"`},
 	{regexp.MustCompile(`"med_[0-9a-f]{32}"`), `"<media id>"`},
 	{regexp.MustCompile(`"wh_[0-9a-f]{32}"`), `"<webhook id>"`},
+	{regexp.MustCompile(`"bat_[A-Z2-7]{26}"`), `"<batch id>"`},
 	{regexp.MustCompile(`"whsec_[A-Za-z0-9+/=]{44}"`), `"<secret>"`},
 	{regexp.MustCompile(`"evt_[0-9a-f-]{36}"`), `"<event id>"`},
 	{regexp.MustCompile(`"(createdAt|at|timestamp|expiresAt|sentAt)": "20[^"]*"`), `"$1": "<time>"`},

@@ -82,8 +82,13 @@ func (a *API) declared(ctx context.Context, row db.WhatsappSession, companyID st
 	if err != nil {
 		return row, fmt.Errorf("declare session: %w", err)
 	}
+	a.nudge(ctx, companyID)
+	return row, nil
+}
+
+// nudge wakes the owner of a company, for its session and its outbox.
+func (a *API) nudge(ctx context.Context, companyID string) {
 	if err := a.board.Nudge(ctx, companyID); err != nil {
 		a.logger.WarnContext(ctx, "session.nudge", "error", err, "company_id", companyID)
 	}
-	return row, nil
 }

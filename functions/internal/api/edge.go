@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"wafleet/functions/internal/auth"
+	"wafleet/functions/internal/batch"
 	contract "wafleet/shared/api"
 	"wafleet/shared/problem"
 )
@@ -28,7 +29,7 @@ const (
 )
 
 // maxBodies are the sizes of the largest bodies by route.
-var maxBodies = map[string]int64{"POST /messages": 4 << 20, "POST /media": maxUpload + formOverhead}
+var maxBodies = map[string]int64{"POST /messages": 4 << 20, "POST /batches": batch.MaxBody, "POST /media": maxUpload + formOverhead}
 
 // maxBodyOf is how large the body of a pattern that the mux matched may be.
 func maxBodyOf(pattern string) int64 {

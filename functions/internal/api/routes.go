@@ -37,6 +37,13 @@ var routes = map[string]route{
 	"POST /sessions/{companyId}/pairing-code": {"sessions", auth.Session},
 	"GET /sessions/{companyId}/metrics":       {"sessions", auth.Read},
 
+	"POST /batches":                {"batches", auth.Send},
+	"GET /batches/{id}":            {"batches", auth.Read},
+	"GET /batches/{id}/recipients": {"batches", auth.Read},
+	"POST /batches/{id}/pause":     {"batches", auth.Send},
+	"POST /batches/{id}/resume":    {"batches", auth.Send},
+	"POST /batches/{id}/cancel":    {"batches", auth.Send},
+
 	"POST /webhooks": {"webhooks", auth.Webhook},
 	"GET /events":    {"webhooks", auth.Read},
 

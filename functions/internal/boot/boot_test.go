@@ -37,7 +37,7 @@ func TestSampleEvents(t *testing.T) { //nolint:paralleltest // it sets the envir
 		t.Setenv(name, value)
 	}
 	env := environment(t)
-	for tag, want := range map[string]int{"messages": 401, "sessions": 401, "webhooks": 401, "ops": 503} { // without an SQS there are no sends
+	for tag, want := range map[string]int{"messages": 401, "sessions": 401, "batches": 401, "webhooks": 401, "ops": 503} { // without an SQS there are no sends
 		function, err := boot.Start(t.Context(), env, boot.API(t.Context(), tag))
 		require.NoError(t, err)
 		defer function.Close()

@@ -35,6 +35,8 @@ const (
 	labelExpired     = "expired"
 	labelDeliveries  = "deliveries"
 	labelSecrets     = "secrets"
+	labelBatches     = "batches"
+	labelBatchEnds   = "batch_ends"
 )
 
 // Deps is what a Sweeper works with.
@@ -73,11 +75,11 @@ func New(deps Deps, config Config) (*Sweeper, error) {
 		enqueuer: delivery.NewEnqueuer(deps.Store, deps.Queue),
 		swept: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "wafleet_swept_total",
-			Help: "What the sweeper found behind: messages not_enqueued and expired, webhook deliveries, old secrets.",
+			Help: "What the sweeper found behind: messages not_enqueued and expired, webhook deliveries, old secrets, batches without a job, ends of batches.",
 		}, []string{"what"}),
 		page: cmp.Or(config.Page, defaultPage),
 	}
-	for _, label := range []string{labelNotEnqueued, labelExpired, labelDeliveries, labelSecrets} {
+	for _, label := range []string{labelNotEnqueued, labelExpired, labelDeliveries, labelSecrets, labelBatches, labelBatchEnds} {
 		s.swept.WithLabelValues(label) // a rate needs a zero to start from
 	}
 	if deps.Metrics != nil {
@@ -101,6 +103,8 @@ func (s *Sweeper) Run(ctx context.Context) error {
 		{"fail messages that were not enqueued", s.failNotEnqueued},
 		{"expire messages", s.expire},
 		{"drop old secrets", s.dropOldSecrets},
+		{"resume batches", s.resumeBatches},
+		{"end batches", s.endBatches},
 	} {
 		if ctx.Err() != nil {
 			break

@@ -25,7 +25,7 @@ const (
 
 // peek returns what is due next.
 func (a *Actor) peek(ctx context.Context) ([]db.PeekOutboxRow, error) {
-	a.sender.looked = time.Now()
+	a.sender.look()
 	page, err := a.store.Queries().PeekOutbox(ctx, a.store.Pool(), db.PeekOutboxParams{CompanyID: a.companyID, PageSize: pageSize})
 	if err != nil {
 		return nil, fmt.Errorf("peek outbox: %w", err)

@@ -36,6 +36,7 @@ type sender struct {
 	stopping bool
 	running  bool
 	again    bool          // a kick came while running
+	news     bool          // a kick came since the outbox was looked at last
 	undone   bool          // the last look at the outbox left something that nobody else will kick for
 	certain  bool          // no message was in doubt at the last look, and none has come into doubt since
 	idle     chan struct{} // closed when the goroutine ended; nil if none runs
@@ -100,7 +101,7 @@ func (s *sender) kick() {
 		return
 	}
 	if s.running {
-		s.again = true
+		s.again, s.news = true, true
 		return
 	}
 	s.running, s.idle = true, make(chan struct{})
@@ -219,6 +220,9 @@ func (s *sender) sendPage(ctx context.Context, page []db.PeekOutboxRow) (more bo
 			return false, nil
 		}
 		row := &page[i]
+		if i > 0 && !begun && s.giveWay(row) {
+			return true, nil
+		}
 		if !begun {
 			if begun, err = s.begin(ctx, conn, row); err != nil {
 				return false, err
@@ -247,6 +251,9 @@ func (s *sender) following(ctx context.Context, rest []db.PeekOutboxRow, sendErr
 		return nil
 	}
 	next := &rest[0]
+	if s.giveWay(next) {
+		return nil
+	}
 	if next.Wire == nil && message.Kind(next.Kind).HasMedia() {
 		return nil // this message's outcome must not wait for an upload
 	}
@@ -285,6 +292,21 @@ func (s *sender) unbuilt(ctx context.Context, row *db.PeekOutboxRow, err error) 
 	}
 	s.logger.ErrorContext(ctx, "message cannot be built", "message_id", row.MessageID, "error", err)
 	return s.actor.move(ctx, store.Move{MessageID: row.MessageID, To: message.Failed, Reason: reason})
+}
+
+// look notes that the outbox is looked at now.
+func (s *sender) look() {
+	s.looked = time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.news = false
+}
+
+// giveWay says that something new may have come that goes before a row of a batch: the rest of the page can wait.
+func (s *sender) giveWay(row *db.PeekOutboxRow) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.news && row.Lane > 0
 }
 
 // take marks a message as in hand until release: receipts for it wait, so that the trace reads in order.

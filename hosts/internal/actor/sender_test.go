@@ -249,6 +249,30 @@ func TestAnAbsentKeyServiceFailsNothing(t *testing.T) {
 	}
 }
 
+// A single message that comes while a page of a batch's rows is being sent is the next one out.
+func TestASingleMessageOvertakesABatch(t *testing.T) {
+	t.Parallel()
+	b := setup(t, quick)
+	h := b.hold(t)
+	first := b.accept(t, "79001111111", "row 1")
+	var rows []string
+	for n := range 9 {
+		rows = append(rows, b.accept(t, fmt.Sprintf("7900222222%d", n), "row"))
+	}
+	_, err := b.store.Pool().Exec(t.Context(), `UPDATE messages SET lane = 1`)
+	require.NoError(t, err)
+	b.online(t)
+	h.await(t)
+	single := b.accept(t, "79003333333", "single")
+	h.end()
+	b.awaitStatus(t, rows[8], message.Sent)
+	var order []string
+	for _, frame := range b.AwaitFrames(t, 11) {
+		order = append(order, frame.ID)
+	}
+	require.Equal(t, append([]string{first, single}, rows...), order)
+}
+
 // How a send ended is written when that is possible again, however long it takes.
 func TestAnOutageWithAMessageInHand(t *testing.T) {
 	t.Parallel()

@@ -102,7 +102,8 @@ func (s *apiServer) wire(ctx context.Context) error {
 	}
 	s.handler = api.Handler()
 	s.workers, err = functions.NewWorkers(functions.WorkersDeps{
-		Store: store.New(s.pool, secrets), Vault: secrets, Queue: s.queue, Logger: s.logger, Metrics: registry,
+		Store: store.New(s.pool, secrets), Vault: secrets, Queue: s.queue, Redis: s.redis,
+		Installation: installation, Logger: s.logger, Metrics: registry,
 	}, functions.WorkersConfig{Dev: true, LoopbackTargets: true})
 	if err != nil {
 		return fmt.Errorf("make workers: %w", err)

@@ -99,9 +99,18 @@ func (q *Queries) FindLastMessagesTo(ctx context.Context, db DBTX, arg FindLastM
 
 const measureWaiting = `-- name: MeasureWaiting :one
 WITH first AS MATERIALIZED (
-    SELECT m.created_at FROM messages m
-    WHERE m.company_id = $1 AND m.direction = 'outgoing' AND m.status = 'queued'
-    ORDER BY m.lane, m.id LIMIT 1000
+    (SELECT m.created_at FROM messages m
+    WHERE m.company_id = $1 AND m.direction = 'outgoing' AND m.status = 'queued' AND m.batch IS NULL
+    ORDER BY m.lane, m.id LIMIT 1000)
+    UNION ALL
+    SELECT r.created_at FROM (
+        SELECT b.id FROM batches b WHERE b.company_id || '' = $1 AND b.status = 'running' AND b.ended_at IS NULL
+        ORDER BY b.id + 0 LIMIT 16
+    ) running CROSS JOIN LATERAL (
+        SELECT m.created_at FROM messages m WHERE m.company_id || '' = $1 AND m.batch = running.id AND m.status = 'queued'
+        ORDER BY m.batch_row LIMIT 1000
+    ) r
+    LIMIT 1000
 )
 SELECT count(*) AS waiting, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest_seconds FROM first
 `

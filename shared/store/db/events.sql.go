@@ -67,6 +67,63 @@ func (q *Queries) AppendEvent(ctx context.Context, db DBTX, arg AppendEventParam
 	return items, nil
 }
 
+const appendEvents = `-- name: AppendEvents :many
+WITH seq AS (
+    UPDATE company_seq s SET seq = s.seq + cardinality($3::text[]) WHERE s.company_id = $2
+    RETURNING s.seq - cardinality($3::text[]) AS before
+), event AS (
+    INSERT INTO events (company_id, seq, id, type, data)
+    SELECT $2, seq.before + e.n, e.id::uuid, $1, e.data
+    FROM seq, (SELECT unnest($3::text[]) AS id, unnest($4::bytea[]) AS data, generate_subscripts($3::text[], 1) AS n) e
+    RETURNING seq, id
+)
+INSERT INTO webhook_deliveries (id, company_id, endpoint_id, event_seq, event_id, event_type)
+SELECT gen_random_uuid(), e.company_id, e.id, event.seq, event.id, $1
+FROM event, webhook_endpoints e
+WHERE e.company_id = $2 AND e.enabled AND (e.events = '{}' OR $1 = ANY(e.events))
+RETURNING id, company_id, created_at
+`
+
+type AppendEventsParams struct {
+	Type      string
+	CompanyID string
+	Ids       []string
+	Datas     [][]byte
+}
+
+type AppendEventsRow struct {
+	ID        uuid.UUID
+	CompanyID string
+	CreatedAt time.Time
+}
+
+// AppendEvent for many events of one type, under numbers that follow each other. The ids are text, because pgx cannot encode
+// uuid[] without preparing the statement.
+func (q *Queries) AppendEvents(ctx context.Context, db DBTX, arg AppendEventsParams) ([]AppendEventsRow, error) {
+	rows, err := db.Query(ctx, appendEvents,
+		arg.Type,
+		arg.CompanyID,
+		arg.Ids,
+		arg.Datas,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AppendEventsRow
+	for rows.Next() {
+		var i AppendEventsRow
+		if err := rows.Scan(&i.ID, &i.CompanyID, &i.CreatedAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const getEvent = `-- name: GetEvent :one
 SELECT company_id, seq, id, type, data, created_at FROM events
 WHERE company_id = $1 AND seq = $2

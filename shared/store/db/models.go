@@ -22,6 +22,50 @@ type ApiKey struct {
 	RevokedAt *time.Time
 }
 
+type Batch struct {
+	ID        int64
+	CompanyID string
+	BatchID   string
+	Shard     int
+	Name      *string
+	Kind      string
+	// the content before its fields are filled in, as JSON, sealed with the company's data key
+	Template []byte
+	KeyHash  []byte
+	BodyHash []byte
+	Total    int
+	Accepted int
+	// seconds from a row's becoming a message to its expiry
+	Ttl       float64
+	Status    string
+	CreatedAt time.Time
+	// since when it runs without a pause, and ended_before how many rows had ended then: what its pace is measured from
+	RunningSince time.Time
+	EndedBefore  int64
+	// since when every row is a message
+	FedAt *time.Time
+	// a job in the batches queue speaks for this batch until then
+	JobUntil *time.Time
+	// since when no row can be sent any more; told by batch.completed
+	EndedAt *time.Time
+}
+
+type BatchChunk struct {
+	CompanyID string
+	Batch     int64
+	FirstRow  int
+	// as JSON, sealed with the company's data key
+	Recipients []byte
+}
+
+type BatchInvalid struct {
+	CompanyID string
+	Batch     int64
+	BatchRow  int
+	Code      string
+	Message   string
+}
+
 type Company struct {
 	ID                       int64
 	CompanyID                string
@@ -301,6 +345,9 @@ type Message struct {
 	WaMessageID *string
 	Sender      *string
 	SenderName  *string
+	// batches.id; without a foreign key, since a row outlives nothing that matters
+	Batch    *int64
+	BatchRow *int32
 }
 
 type Quarantine struct {

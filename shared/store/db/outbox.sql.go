@@ -115,6 +115,7 @@ begun AS (
     FROM fence
     WHERE m.company_id || '' = $6 AND m.direction = 'outgoing' AND m.message_id = $7 AND m.status || '' = 'queued'
       AND (m.expires_at IS NULL OR m.expires_at > now())
+      AND (m.batch IS NULL OR (SELECT b.id FROM batches b WHERE b.company_id || '' = $6 AND b.id = m.batch AND b.status = 'running' FOR KEY SHARE) IS NOT NULL)
     RETURNING m.id
 ), moved AS (
     UPDATE messages m SET
@@ -303,6 +304,7 @@ UPDATE messages m SET
 FROM fence
 WHERE m.company_id || '' = $5 AND m.direction = 'outgoing' AND m.message_id = $6 AND m.status || '' = 'queued'
   AND (m.expires_at IS NULL OR m.expires_at > now())
+  AND (m.batch IS NULL OR (SELECT b.id FROM batches b WHERE b.company_id || '' = $5 AND b.id = m.batch AND b.status = 'running' FOR KEY SHARE) IS NOT NULL)
 `
 
 type BeginSendingParams struct {
@@ -315,7 +317,8 @@ type BeginSendingParams struct {
 	Shard       int
 }
 
-// Step 4, guarded: queued → sending. What is on the wire is fixed here, before the first attempt.
+// Step 4, guarded: queued → sending. What is on the wire is fixed here, before the first attempt. The lock on a row's batch
+// makes a pause or a cancellation wait for claims under way, so that none is committed after its answer.
 func (q *Queries) BeginSending(ctx context.Context, db DBTX, arg BeginSendingParams) (int64, error) {
 	result, err := db.Exec(ctx, beginSending,
 		arg.Term,
@@ -477,7 +480,7 @@ func (q *Queries) GetConfig(ctx context.Context, db DBTX, companyID string) (jso
 }
 
 const getMessage = `-- name: GetMessage :one
-SELECT id, company_id, phone, message, message_id, direction, status, created_at, shard, kind, chat, lane, client_ref, body, body_hash, wire, reason, trace, enqueued_at, due_at, expires_at, attempt, resends, term, incarnation, sent_at, delivered_at, read_at, played_at, wa_message_id, sender, sender_name FROM messages WHERE company_id || '' = $1 AND message_id = $2
+SELECT id, company_id, phone, message, message_id, direction, status, created_at, shard, kind, chat, lane, client_ref, body, body_hash, wire, reason, trace, enqueued_at, due_at, expires_at, attempt, resends, term, incarnation, sent_at, delivered_at, read_at, played_at, wa_message_id, sender, sender_name, batch, batch_row FROM messages WHERE company_id || '' = $1 AND message_id = $2
 ORDER BY direction DESC LIMIT 1
 `
 
@@ -522,6 +525,8 @@ func (q *Queries) GetMessage(ctx context.Context, db DBTX, arg GetMessageParams)
 		&i.WaMessageID,
 		&i.Sender,
 		&i.SenderName,
+		&i.Batch,
+		&i.BatchRow,
 	)
 	return i, err
 }
@@ -543,7 +548,7 @@ func (q *Queries) GetMessageStatus(ctx context.Context, db DBTX, arg GetMessageS
 }
 
 const getOutgoing = `-- name: GetOutgoing :one
-SELECT id, company_id, phone, message, message_id, direction, status, created_at, shard, kind, chat, lane, client_ref, body, body_hash, wire, reason, trace, enqueued_at, due_at, expires_at, attempt, resends, term, incarnation, sent_at, delivered_at, read_at, played_at, wa_message_id, sender, sender_name FROM messages WHERE company_id || '' = $1 AND direction = 'outgoing' AND message_id = $2
+SELECT id, company_id, phone, message, message_id, direction, status, created_at, shard, kind, chat, lane, client_ref, body, body_hash, wire, reason, trace, enqueued_at, due_at, expires_at, attempt, resends, term, incarnation, sent_at, delivered_at, read_at, played_at, wa_message_id, sender, sender_name, batch, batch_row FROM messages WHERE company_id || '' = $1 AND direction = 'outgoing' AND message_id = $2
 `
 
 type GetOutgoingParams struct {
@@ -587,6 +592,8 @@ func (q *Queries) GetOutgoing(ctx context.Context, db DBTX, arg GetOutgoingParam
 		&i.WaMessageID,
 		&i.Sender,
 		&i.SenderName,
+		&i.Batch,
+		&i.BatchRow,
 	)
 	return i, err
 }
@@ -827,14 +834,32 @@ func (q *Queries) MoveMessage(ctx context.Context, db DBTX, arg MoveMessageParam
 }
 
 const peekOutbox = `-- name: PeekOutbox :many
-SELECT m.id, m.message_id, m.phone, m.chat, m.kind, m.lane, m.body, m.wire, m.attempt, m.client_ref, m.created_at, m.expires_at,
+SELECT p.id, p.message_id, p.phone, p.chat, p.kind, p.lane, p.body, p.wire, p.attempt, p.client_ref, p.created_at, p.expires_at,
     now()::timestamptz AS at
-FROM messages m
-WHERE m.company_id = $1 AND m.direction = 'outgoing' AND m.status = 'queued' AND m.due_at <= now()
-  AND (m.expires_at IS NULL OR m.expires_at > now())
-  AND NOT EXISTS (SELECT 1 FROM messages held WHERE held.company_id || '' = m.company_id || '' AND held.direction = 'outgoing'
-                  AND held.chat = m.chat AND held.status IN ('sending', 'unconfirmed'))
-ORDER BY m.lane, m.id
+FROM (
+    (SELECT m.id, m.company_id, m.phone, m.message, m.message_id, m.direction, m.status, m.created_at, m.shard, m.kind, m.chat, m.lane, m.client_ref, m.body, m.body_hash, m.wire, m.reason, m.trace, m.enqueued_at, m.due_at, m.expires_at, m.attempt, m.resends, m.term, m.incarnation, m.sent_at, m.delivered_at, m.read_at, m.played_at, m.wa_message_id, m.sender, m.sender_name, m.batch, m.batch_row FROM messages m
+    WHERE m.company_id = $1 AND m.direction = 'outgoing' AND m.status = 'queued' AND m.batch IS NULL AND m.due_at <= now()
+      AND (m.expires_at IS NULL OR m.expires_at > now())
+      AND NOT EXISTS (SELECT 1 FROM messages held WHERE held.company_id || '' = m.company_id || '' AND held.direction = 'outgoing'
+                      AND held.chat = m.chat AND held.status IN ('sending', 'unconfirmed'))
+    ORDER BY m.lane, m.id
+    LIMIT $2::integer)
+    UNION ALL
+    SELECT r.id, r.company_id, r.phone, r.message, r.message_id, r.direction, r.status, r.created_at, r.shard, r.kind, r.chat, r.lane, r.client_ref, r.body, r.body_hash, r.wire, r.reason, r.trace, r.enqueued_at, r.due_at, r.expires_at, r.attempt, r.resends, r.term, r.incarnation, r.sent_at, r.delivered_at, r.read_at, r.played_at, r.wa_message_id, r.sender, r.sender_name, r.batch, r.batch_row FROM (
+        SELECT b.id FROM batches b WHERE b.company_id || '' = $1 AND b.status = 'running' AND b.ended_at IS NULL
+          AND (SELECT 1 FROM messages w WHERE w.company_id || '' = $1 AND w.batch = b.id AND w.status = 'queued' LIMIT 1) IS NOT NULL
+        ORDER BY b.id + 0 LIMIT 16
+    ) running CROSS JOIN LATERAL (
+        SELECT m.id, m.company_id, m.phone, m.message, m.message_id, m.direction, m.status, m.created_at, m.shard, m.kind, m.chat, m.lane, m.client_ref, m.body, m.body_hash, m.wire, m.reason, m.trace, m.enqueued_at, m.due_at, m.expires_at, m.attempt, m.resends, m.term, m.incarnation, m.sent_at, m.delivered_at, m.read_at, m.played_at, m.wa_message_id, m.sender, m.sender_name, m.batch, m.batch_row FROM messages m
+        WHERE m.company_id || '' = $1 AND m.batch = running.id AND m.status = 'queued' AND m.due_at <= now()
+          AND (m.expires_at IS NULL OR m.expires_at > now())
+          AND NOT EXISTS (SELECT 1 FROM messages held WHERE held.company_id || '' = m.company_id || '' AND held.direction = 'outgoing'
+                          AND held.chat = m.chat AND held.status IN ('sending', 'unconfirmed'))
+        ORDER BY m.batch_row
+        LIMIT $2::integer
+    ) r
+) p
+ORDER BY p.lane, p.id
 LIMIT $2::integer
 `
 
@@ -859,7 +884,8 @@ type PeekOutboxRow struct {
 	At        time.Time
 }
 
-// The next messages to send, none of a chat that an undecided message holds.
+// The next messages to send, none of a chat that an undecided message holds. Rows of batches are looked up through the
+// company's running batches, the oldest few: what a paused one has waiting is not even read.
 func (q *Queries) PeekOutbox(ctx context.Context, db DBTX, arg PeekOutboxParams) ([]PeekOutboxRow, error) {
 	rows, err := db.Query(ctx, peekOutbox, arg.CompanyID, arg.PageSize)
 	if err != nil {

@@ -42,19 +42,39 @@ WHERE m.company_id || '' = @company_id AND m.direction = 'outgoing' AND m.messag
 RETURNING m.company_id;
 
 -- name: PeekOutbox :many
--- The next messages to send, none of a chat that an undecided message holds.
-SELECT m.id, m.message_id, m.phone, m.chat, m.kind, m.lane, m.body, m.wire, m.attempt, m.client_ref, m.created_at, m.expires_at,
+-- The next messages to send, none of a chat that an undecided message holds. Rows of batches are looked up through the
+-- company's running batches, the oldest few: what a paused one has waiting is not even read.
+SELECT p.id, p.message_id, p.phone, p.chat, p.kind, p.lane, p.body, p.wire, p.attempt, p.client_ref, p.created_at, p.expires_at,
     now()::timestamptz AS at
-FROM messages m
-WHERE m.company_id = @company_id AND m.direction = 'outgoing' AND m.status = 'queued' AND m.due_at <= now()
-  AND (m.expires_at IS NULL OR m.expires_at > now())
-  AND NOT EXISTS (SELECT 1 FROM messages held WHERE held.company_id || '' = m.company_id || '' AND held.direction = 'outgoing'
-                  AND held.chat = m.chat AND held.status IN ('sending', 'unconfirmed'))
-ORDER BY m.lane, m.id
+FROM (
+    (SELECT m.* FROM messages m
+    WHERE m.company_id = @company_id AND m.direction = 'outgoing' AND m.status = 'queued' AND m.batch IS NULL AND m.due_at <= now()
+      AND (m.expires_at IS NULL OR m.expires_at > now())
+      AND NOT EXISTS (SELECT 1 FROM messages held WHERE held.company_id || '' = m.company_id || '' AND held.direction = 'outgoing'
+                      AND held.chat = m.chat AND held.status IN ('sending', 'unconfirmed'))
+    ORDER BY m.lane, m.id
+    LIMIT @page_size::integer)
+    UNION ALL
+    SELECT r.* FROM (
+        SELECT b.id FROM batches b WHERE b.company_id || '' = @company_id AND b.status = 'running' AND b.ended_at IS NULL
+          AND (SELECT 1 FROM messages w WHERE w.company_id || '' = @company_id AND w.batch = b.id AND w.status = 'queued' LIMIT 1) IS NOT NULL
+        ORDER BY b.id + 0 LIMIT 16
+    ) running CROSS JOIN LATERAL (
+        SELECT m.* FROM messages m
+        WHERE m.company_id || '' = @company_id AND m.batch = running.id AND m.status = 'queued' AND m.due_at <= now()
+          AND (m.expires_at IS NULL OR m.expires_at > now())
+          AND NOT EXISTS (SELECT 1 FROM messages held WHERE held.company_id || '' = m.company_id || '' AND held.direction = 'outgoing'
+                          AND held.chat = m.chat AND held.status IN ('sending', 'unconfirmed'))
+        ORDER BY m.batch_row
+        LIMIT @page_size::integer
+    ) r
+) p
+ORDER BY p.lane, p.id
 LIMIT @page_size::integer;
 
 -- name: BeginSending :execrows
--- Step 4, guarded: queued → sending. What is on the wire is fixed here, before the first attempt.
+-- Step 4, guarded: queued → sending. What is on the wire is fixed here, before the first attempt. The lock on a row's batch
+-- makes a pause or a cancellation wait for claims under way, so that none is committed after its answer.
 WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = @shard AND l.term = @term::uuid FOR KEY SHARE)
 UPDATE messages m SET
     status = 'sending', attempt = m.attempt + 1, term = @term::uuid, incarnation = @incarnation::uuid,
@@ -62,7 +82,8 @@ UPDATE messages m SET
     trace = m.trace || jsonb_build_object('status', 'sending', 'at', now(), 'host', @host_id::text, 'attempt', m.attempt + 1)
 FROM fence
 WHERE m.company_id || '' = @company_id AND m.direction = 'outgoing' AND m.message_id = @message_id AND m.status || '' = 'queued'
-  AND (m.expires_at IS NULL OR m.expires_at > now());
+  AND (m.expires_at IS NULL OR m.expires_at > now())
+  AND (m.batch IS NULL OR (SELECT b.id FROM batches b WHERE b.company_id || '' = @company_id AND b.id = m.batch AND b.status = 'running' FOR KEY SHARE) IS NOT NULL);
 
 -- name: ResumeSending :execrows
 -- unconfirmed → sending, under the same id: the server and the other side fold the copies.
@@ -141,6 +162,7 @@ begun AS (
     FROM fence
     WHERE m.company_id || '' = @company_id AND m.direction = 'outgoing' AND m.message_id = @next_id AND m.status || '' = 'queued'
       AND (m.expires_at IS NULL OR m.expires_at > now())
+      AND (m.batch IS NULL OR (SELECT b.id FROM batches b WHERE b.company_id || '' = @company_id AND b.id = m.batch AND b.status = 'running' FOR KEY SHARE) IS NOT NULL)
     RETURNING m.id
 ), moved AS (
     UPDATE messages m SET
