@@ -39,7 +39,7 @@ func Run(ctx context.Context, args []string, p Process) int {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newServe(p), newMigrate(p)) //nolint:contextcheck // a command has its own
+	root.AddCommand(newServe(p), newMigrate(p), newImport(p)) //nolint:contextcheck // a command has its own
 	root.SetArgs(args)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)

@@ -34,6 +34,10 @@ func (a *Actor) reconcile(ctx context.Context, boot bool) bool {
 	if asked || boot {
 		a.pairing.method, a.pairing.phone = session.PairingMethod(row.PairingMethod), deref(row.PairingPhone)
 	}
+	if asked && a.jid == "" && a.unreadable == "" && session.State(row.State) == session.Stopped {
+		a.jid = deref(row.JID) // linked meanwhile, by an import
+		a.conn = nil
+	}
 	if row.DeleteAfterLogout {
 		a.erase(ctx)
 	}

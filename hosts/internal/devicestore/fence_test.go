@@ -297,6 +297,9 @@ func TestStatementsAreBoundAndFenced(t *testing.T) {
 				continue
 			}
 			require.Contains(t, statement, "@company_id", name)
+			if strings.HasPrefix(name, "Import") {
+				continue // under the lock of a session that nobody runs (shared/store.Link)
+			}
 			if regexp.MustCompile(`(INSERT INTO|UPDATE|DELETE FROM) device`).MatchString(statement) {
 				require.Contains(t, statement, "l.term = @term::uuid FOR KEY SHARE", name)
 				require.Contains(t, statement, "AS held", name)

@@ -143,6 +143,37 @@ func (q *Queries) GetSession(ctx context.Context, db DBTX, companyID string) (Wh
 	return i, err
 }
 
+const linkSession = `-- name: LinkSession :exec
+WITH linked AS (
+    UPDATE whatsapp_sessions s SET jid = $2::text, lid = nullif($3::text, ''), push_name = nullif($4::text, ''),
+        state = 'stopped', status = $5, reason = '', user_action = 'none', connected_at = NULL, banned_until = NULL, updated_at = now()
+    WHERE s.company_id = $1
+    RETURNING s.company_id, s.status, s.jid
+)
+UPDATE companies c SET whatsapp_status = linked.status, whatsapp_phone = split_part(split_part(linked.jid, '@', 1), ':', 1)
+FROM linked WHERE c.company_id = linked.company_id AND c.company_id = $1
+`
+
+type LinkSessionParams struct {
+	CompanyID string
+	JID       string
+	LID       string
+	PushName  string
+	Status    string
+}
+
+// Gives a session a device that was linked elsewhere. It does not run until somebody asks.
+func (q *Queries) LinkSession(ctx context.Context, db DBTX, arg LinkSessionParams) error {
+	_, err := db.Exec(ctx, linkSession,
+		arg.CompanyID,
+		arg.JID,
+		arg.LID,
+		arg.PushName,
+		arg.Status,
+	)
+	return err
+}
+
 const listSessions = `-- name: ListSessions :many
 SELECT company_id, state, status, reason, user_action, connected_at FROM whatsapp_sessions
 WHERE ($1::text IS NULL OR company_id = $1)
@@ -223,6 +254,41 @@ func (q *Queries) ListUnreconciled(ctx context.Context, db DBTX, shards []int) (
 		return nil, err
 	}
 	return items, nil
+}
+
+const lockSession = `-- name: LockSession :one
+SELECT id, company_id, status, created_at, updated_at, state, reason, user_action, desired_state, desired_generation, observed_generation, pairing_method, pairing_phone, jid, lid, push_name, connected_at, qr_attempts, reconnects, banned_until, restart_generation, delete_after_logout FROM whatsapp_sessions WHERE company_id = $1 FOR UPDATE
+`
+
+// For whoever changes a session that nobody runs.
+func (q *Queries) LockSession(ctx context.Context, db DBTX, companyID string) (WhatsappSession, error) {
+	row := db.QueryRow(ctx, lockSession, companyID)
+	var i WhatsappSession
+	err := row.Scan(
+		&i.ID,
+		&i.CompanyID,
+		&i.Status,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.State,
+		&i.Reason,
+		&i.UserAction,
+		&i.DesiredState,
+		&i.DesiredGeneration,
+		&i.ObservedGeneration,
+		&i.PairingMethod,
+		&i.PairingPhone,
+		&i.JID,
+		&i.LID,
+		&i.PushName,
+		&i.ConnectedAt,
+		&i.QrAttempts,
+		&i.Reconnects,
+		&i.BannedUntil,
+		&i.RestartGeneration,
+		&i.DeleteAfterLogout,
+	)
+	return i, err
 }
 
 const observeGeneration = `-- name: ObserveGeneration :execrows

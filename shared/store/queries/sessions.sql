@@ -108,3 +108,18 @@ SELECT EXISTS (SELECT FROM fence)::boolean AS held, EXISTS (SELECT FROM changed)
 -- name: FindCompanyByNumber :one
 SELECT company_id FROM whatsapp_sessions
 WHERE split_part(split_part(jid, '@', 1), ':', 1) = @phone::text;
+
+-- name: LockSession :one
+-- For whoever changes a session that nobody runs.
+SELECT * FROM whatsapp_sessions WHERE company_id = @company_id FOR UPDATE;
+
+-- name: LinkSession :exec
+-- Gives a session a device that was linked elsewhere. It does not run until somebody asks.
+WITH linked AS (
+    UPDATE whatsapp_sessions s SET jid = @jid::text, lid = nullif(@lid::text, ''), push_name = nullif(@push_name::text, ''),
+        state = 'stopped', status = @status, reason = '', user_action = 'none', connected_at = NULL, banned_until = NULL, updated_at = now()
+    WHERE s.company_id = @company_id
+    RETURNING s.company_id, s.status, s.jid
+)
+UPDATE companies c SET whatsapp_status = linked.status, whatsapp_phone = split_part(split_part(linked.jid, '@', 1), ':', 1)
+FROM linked WHERE c.company_id = linked.company_id AND c.company_id = @company_id;
