@@ -42,8 +42,8 @@ var numbers atomic.Int64
 
 func newNumber() string { return fmt.Sprintf("7900%07d", numbers.Add(1)) }
 
-// elsewhere is a queue that is not in the hosts' database, as SQS is: sends have to be taken over from it.
-type elsewhere struct{ queue.Queue }
+// remoteQueue is a queue that is not in the hosts' database, as SQS is: sends have to be taken over from it.
+type remoteQueue struct{ queue.Queue }
 
 // installation is everything but the hosts: database, queue, Redis.
 type installation struct {
@@ -82,7 +82,7 @@ func (in *installation) host(t *testing.T) *app.App {
 	sessions, err := config.Load[config.Sessions]([]string{"RECONNECT_DELAY=50", "CONNECT_RATE=0", "HEALTH_CHECK_INTERVAL=2s"})
 	require.NoError(t, err)
 	h, err := app.New(t.Context(), app.Deps{
-		Pool: in.store.Pool(), Redis: in.redis, Queue: elsewhere{in.queue}, Vault: in.vault,
+		Pool: in.store.Pool(), Redis: in.redis, Queue: remoteQueue{in.queue}, Vault: in.vault,
 		Registry: prometheus.NewRegistry(), Logger: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	}, app.Config{
 		HostID: "host-" + uuid.NewString()[:8], Sessions: sessions, PeerListen: "127.0.0.1:0",

@@ -17,8 +17,8 @@ import (
 var ErrBatchExists = errors.New("batch exists already")
 
 // BatchJobPatience is how long a job in the batches queue is trusted to be on its way or at work. After that the
-// sweeper sends another, which may do the same at the same time.
-const BatchJobPatience = 2 * time.Minute
+// sweeper sends another, which may do the same at the same time: it is how long a crash holds up a batch.
+const BatchJobPatience = time.Minute
 
 // NewBatch describes a batch to be created. Texts are plain here, and sealed where they are stored.
 type NewBatch struct {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -101,14 +100,14 @@ func (a *API) batchAnswer(ctx context.Context, row db.Batch) (contract.BatchAnsw
 		byStatus[c.Status] = c.Messages
 		fed += c.Messages
 	}
-	if row.FedAt == nil { // a row that is fed is there, even if it is no more counted afterwards
+	if row.FedAt == nil { // afterwards a row that is not there was deleted, for its age
 		if unfed := int64(row.Accepted) - fed; unfed > 0 {
 			byStatus[string(message.Accepted)] += unfed
 		}
 	}
 	ended := endedRows(byStatus)
 	progress := 1.0
-	if row.Accepted > 0 {
+	if row.Accepted > 0 && row.EndedAt == nil {
 		progress = float64(ended) / float64(row.Accepted)
 	}
 	return contract.BatchAnswerJSONResponse{Success: true, Data: contract.Batch{
@@ -121,9 +120,9 @@ func (a *API) batchAnswer(ctx context.Context, row db.Batch) (contract.BatchAnsw
 // endedRows counts the rows of which no sending is left to do.
 func endedRows(byStatus map[string]int64) (ended int64) {
 	open := []message.Status{message.Accepted, message.Queued, message.Sending, message.Unconfirmed}
-	for _, status := range slices.Collect(maps.Keys(byStatus)) {
+	for status, rows := range byStatus {
 		if !slices.Contains(open, message.Status(status)) {
-			ended += byStatus[status]
+			ended += rows
 		}
 	}
 	return ended

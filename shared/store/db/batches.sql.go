@@ -189,7 +189,7 @@ type CountRowsRow struct {
 	Messages int64
 }
 
-// Out of the index alone: it has all that is asked for.
+// The index has all that is asked for; rows that vacuum has not seen since their last change are looked at.
 func (q *Queries) CountRows(ctx context.Context, db DBTX, arg CountRowsParams) ([]CountRowsRow, error) {
 	rows, err := db.Query(ctx, countRows, arg.Batch, arg.CompanyID)
 	if err != nil {
