@@ -210,7 +210,7 @@ func (s *sender) sendPage(ctx context.Context, page []db.PeekOutboxRow) (progres
 				return false, err
 			}
 			if !begun {
-				progress = true // canceled or expired in between
+				progress = true // canceled, expired or suppressed in between
 				continue
 			}
 		}
@@ -235,6 +235,9 @@ func (s *sender) following(ctx context.Context, rest []db.PeekOutboxRow, sendErr
 		return nil
 	}
 	next := &rest[0]
+	if next.Suppressed {
+		return nil
+	}
 	if err := s.actor.prepare(ctx, next); err != nil {
 		return nil // its own turn will tell
 	}
@@ -244,6 +247,9 @@ func (s *sender) following(ctx context.Context, rest []db.PeekOutboxRow, sendErr
 
 // begin claims a message, or concludes it at once if it can never be sent.
 func (s *sender) begin(ctx context.Context, row *db.PeekOutboxRow) (bool, error) {
+	if row.Suppressed {
+		return false, s.actor.move(ctx, store.Move{MessageID: row.MessageID, To: message.Failed, Reason: message.ReasonSuppressed})
+	}
 	err := s.actor.prepare(ctx, row)
 	if errors.Is(err, errNoKeys) {
 		return false, err

@@ -91,7 +91,8 @@ type AcceptMessageParams struct {
 
 // Plans are kept from a time when the table was nearly empty and any index looked best. So each statement on a message goes
 // by the one index that its conditions allow: `company_id || ”` keeps it off those that begin with the company, and
-// `status || ”` off those of one status; what is in flight has an index on that expression (plans_test.go).
+// `status || ”` off those of one status; what is in flight has an index on that expression (plans_test.go). Whether the
+// recipient is suppressed is asked by a scalar subquery, because a NOT EXISTS would become a join and reorder the rest.
 // Step 1 of a send: the row under its final id, before anything is queued. 0 rows: the id exists.
 func (q *Queries) AcceptMessage(ctx context.Context, db DBTX, arg AcceptMessageParams) (int64, error) {
 	row := db.QueryRow(ctx, acceptMessage,
@@ -122,6 +123,7 @@ begun AS (
     FROM fence
     WHERE m.company_id || '' = $6 AND m.direction = 'outgoing' AND m.message_id = $7 AND m.status || '' = 'queued'
       AND (m.expires_at IS NULL OR m.expires_at > now())
+      AND (SELECT true FROM suppressions x WHERE x.company_id = m.company_id AND x.address = m.phone) IS NULL
     RETURNING m.id
 ), moved AS (
     UPDATE messages m SET
@@ -222,6 +224,7 @@ UPDATE messages m SET
 FROM fence
 WHERE m.company_id || '' = $5 AND m.direction = 'outgoing' AND m.message_id = $6 AND m.status || '' = 'queued'
   AND (m.expires_at IS NULL OR m.expires_at > now())
+  AND (SELECT true FROM suppressions x WHERE x.company_id = m.company_id AND x.address = m.phone) IS NULL
 `
 
 type BeginSendingParams struct {
@@ -635,7 +638,8 @@ func (q *Queries) NextDue(ctx context.Context, db DBTX, companyID string) (float
 
 const peekOutbox = `-- name: PeekOutbox :many
 SELECT m.id, m.message_id, m.phone, m.chat, m.kind, m.lane, m.body, m.wire, m.attempt, m.client_ref, m.created_at, m.expires_at,
-    now()::timestamptz AS at
+    now()::timestamptz AS at,
+    EXISTS (SELECT FROM suppressions x WHERE x.company_id = m.company_id AND x.address = m.phone)::boolean AS suppressed
 FROM messages m
 WHERE m.company_id = $1 AND m.direction = 'outgoing' AND m.status = 'queued' AND m.due_at <= now()
   AND (m.expires_at IS NULL OR m.expires_at > now())
@@ -651,19 +655,20 @@ type PeekOutboxParams struct {
 }
 
 type PeekOutboxRow struct {
-	ID        int64
-	MessageID string
-	Phone     string
-	Chat      string
-	Kind      string
-	Lane      int
-	Body      []byte
-	Wire      []byte
-	Attempt   int
-	ClientRef *string
-	CreatedAt time.Time
-	ExpiresAt *time.Time
-	At        time.Time
+	ID         int64
+	MessageID  string
+	Phone      string
+	Chat       string
+	Kind       string
+	Lane       int
+	Body       []byte
+	Wire       []byte
+	Attempt    int
+	ClientRef  *string
+	CreatedAt  time.Time
+	ExpiresAt  *time.Time
+	At         time.Time
+	Suppressed bool
 }
 
 // The next messages to send, none of a chat that an undecided message holds.
@@ -690,6 +695,7 @@ func (q *Queries) PeekOutbox(ctx context.Context, db DBTX, arg PeekOutboxParams)
 			&i.CreatedAt,
 			&i.ExpiresAt,
 			&i.At,
+			&i.Suppressed,
 		); err != nil {
 			return nil, err
 		}
