@@ -72,6 +72,7 @@ type System struct {
 	queue        queue.Queue
 	metrics      *prometheus.Registry
 	handler      http.Handler
+	drain        func() // lets go of the calls that wait for events
 }
 
 // New returns a system that is not started yet.

@@ -62,6 +62,30 @@ func (r *DiagnoseRequest) UnmarshalJSON(b []byte) error {
 	return exactly(b, (*plain)(r))
 }
 
+// UnmarshalJSON reads a body exactly (see Decode).
+func (r *UpdateWebhookRequest) UnmarshalJSON(b []byte) error {
+	type plain UpdateWebhookRequest
+	return exactly(b, (*plain)(r))
+}
+
+// UnmarshalJSON reads a body exactly (see Decode).
+func (r *RotateSecretRequest) UnmarshalJSON(b []byte) error {
+	type plain RotateSecretRequest
+	return exactly(b, (*plain)(r))
+}
+
+// UnmarshalJSON reads a body exactly (see Decode).
+func (r *UpdateKeyRequest) UnmarshalJSON(b []byte) error {
+	type plain UpdateKeyRequest
+	return exactly(b, (*plain)(r))
+}
+
+// UnmarshalJSON reads a body exactly (see Decode).
+func (r *CreateSuppressionRequest) UnmarshalJSON(b []byte) error {
+	type plain CreateSuppressionRequest
+	return exactly(b, (*plain)(r))
+}
+
 // exactly reads a valid JSON text into a struct: every member must be a field, written as in the contract, and given
 // only once. encoding/json alone would take PHONE for phone, skip what it does not know, and let the last one win.
 func exactly(b []byte, into any) error {

@@ -33,6 +33,8 @@ var (
 	CompanyExists       = define("COMPANY_EXISTS", ValidationClass, http.StatusConflict, "The company exists")
 	IdempotencyConflict = define("IDEMPOTENCY_CONFLICT", ValidationClass, http.StatusConflict,
 		"The idempotency key was used with another body")
+	WebhookDisabled = define("WEBHOOK_DISABLED", ValidationClass, http.StatusConflict, "The endpoint is disabled")
+	LimitReached    = define("LIMIT_REACHED", ValidationClass, http.StatusConflict, "The company can have no more of these")
 )
 
 // The key does not open this door.
@@ -54,6 +56,8 @@ var (
 	// NotConnected is the predecessor's answer, to the letter, to a send for a session that needs its user.
 	NotConnected = define("MESSAGE_SEND_ERROR", MessageSendClass, http.StatusConflict,
 		"Failed to send message: Session not connected").RetryAfter(time.Minute)
+	RecipientSuppressed = define("RECIPIENT_SUPPRESSED", MessageSendClass, http.StatusConflict,
+		"The recipient does not want to hear from the company")
 )
 
 // It may go better later.
@@ -74,9 +78,10 @@ var (
 // catalogue lists the values above in the order of the contract.
 var catalogue = []*Problem{
 	Validation, BodyTooLarge, UnsupportedMedia, NotFound, MethodNotAllowed, CompanyExists, IdempotencyConflict,
+	WebhookDisabled, LimitReached,
 	Unauthorized, Forbidden,
 	Session, CompanyNotFound, SessionLoggedOut, SessionReplaced,
-	RateLimited, NotConnected, Connection, Timeout, Provider, Database, Configuration,
+	RateLimited, NotConnected, RecipientSuppressed, Connection, Timeout, Provider, Database, Configuration,
 	QRNotAvailable, NoPairingCode, PairingTooOften, Internal,
 }
 

@@ -4,12 +4,14 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"wafleet/functions/internal/auth"
+	"wafleet/functions/internal/delivery"
 	contract "wafleet/shared/api"
 	"wafleet/shared/config"
 	"wafleet/shared/health"
@@ -22,9 +24,10 @@ import (
 	"wafleet/shared/webhook"
 )
 
-// Queue is the part of a queue.Queue that the API needs: sending, and a call that claims nothing to see whether it answers.
+// Queue is the part of a queue.Queue that the API needs: sending messages and webhook jobs, and a call that claims nothing to see whether it answers.
 type Queue interface {
 	Send(ctx context.Context, queue string, message queue.Message) error
+	SendBatch(ctx context.Context, queue string, messages []queue.Message) error
 	Extend(ctx context.Context, queue string, handles []string, visibility time.Duration) error
 }
 
@@ -44,22 +47,28 @@ type Deps struct {
 
 // API is the server of the contract.
 type API struct {
-	store   *store.Store
-	queries *db.Queries
-	vault   store.Sealer
-	queue   Queue
-	redis   redis.UniversalClient
-	board   *rpc.Board
-	hosts   health.Board
-	limiter *ratelimit.Limiter
-	codes   *ratelimit.Pairing
-	keys    *auth.Authenticator
-	ids     message.IDs
-	shards  int
-	targets *webhook.Targets
-	config  config.API
-	logger  *slog.Logger
-	started time.Time
+	store    *store.Store
+	queries  *db.Queries
+	vault    store.Sealer
+	queue    Queue
+	redis    redis.UniversalClient
+	board    *rpc.Board
+	hosts    health.Board
+	limiter  *ratelimit.Limiter
+	codes    *ratelimit.Pairing
+	keys     *auth.Authenticator
+	ids      message.IDs
+	shards   int
+	targets  *webhook.Targets
+	enqueuer delivery.Enqueuer
+	tryouts  *turnstile
+	waiters  *turnstile
+	config   config.API
+	logger   *slog.Logger
+	started  time.Time
+
+	draining chan struct{} // closed when the process is about to end
+	drain    sync.Once
 
 	registry *prometheus.Registry
 	counts   *counters
@@ -75,13 +84,19 @@ func New(d Deps) *API {
 		board: rpc.NewBoard(d.Redis), hosts: health.NewRedisBoard(d.Redis), limiter: ratelimit.New(d.Redis, d.Logger),
 		codes: ratelimit.NewPairing(d.Redis, d.Logger), keys: auth.New(d.Store.Pool()),
 		ids: message.NewIDs(d.Installation.IDSecret), shards: d.Installation.Shards,
-		targets: webhook.NewTargets(d.Config.Mode.Dev(), d.Config.AllowLoopbackTargets),
-		config:  d.Config, logger: d.Logger, started: time.Now(),
+		targets:  webhook.NewTargets(d.Config.Mode.Dev(), d.Config.AllowLoopbackTargets),
+		enqueuer: delivery.NewEnqueuer(d.Store, d.Queue), tryouts: newTurnstile(maxTryouts, maxTryoutsEach),
+		waiters: newTurnstile(maxWaiters, maxWaitersEach), draining: make(chan struct{}),
+		config: d.Config, logger: d.Logger, started: time.Now(),
 		registry: d.Registry, counts: newCounters(d.Registry),
 	}
 	a.vitals = newVitals(a)
 	return a
 }
+
+// Drain lets go of the calls that only wait for something to happen, now and from now on, so that a server that is to stop
+// need not wait for them. It may be called more than once.
+func (a *API) Drain() { a.drain.Do(func() { close(a.draining) }) }
 
 // Handler serves the routes with these tags of the contract, or all routes and the pages beside them if none is named.
 func (a *API) Handler(tags ...string) http.Handler {

@@ -35,6 +35,7 @@ const (
 	labelExpired     = "expired"
 	labelDeliveries  = "deliveries"
 	labelSecrets     = "secrets"
+	labelCompanies   = "companies"
 )
 
 // Deps is what a Sweeper works with.
@@ -73,11 +74,11 @@ func New(deps Deps, config Config) (*Sweeper, error) {
 		enqueuer: delivery.NewEnqueuer(deps.Store, deps.Queue),
 		swept: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "wafleet_swept_total",
-			Help: "What the sweeper found behind: messages not_enqueued and expired, webhook deliveries, old secrets.",
+			Help: "What the sweeper found behind: messages not_enqueued and expired, webhook deliveries, old secrets, deleted companies.",
 		}, []string{"what"}),
 		page: cmp.Or(config.Page, defaultPage),
 	}
-	for _, label := range []string{labelNotEnqueued, labelExpired, labelDeliveries, labelSecrets} {
+	for _, label := range []string{labelNotEnqueued, labelExpired, labelDeliveries, labelSecrets, labelCompanies} {
 		s.swept.WithLabelValues(label) // a rate needs a zero to start from
 	}
 	if deps.Metrics != nil {
@@ -101,6 +102,7 @@ func (s *Sweeper) Run(ctx context.Context) error {
 		{"fail messages that were not enqueued", s.failNotEnqueued},
 		{"expire messages", s.expire},
 		{"drop old secrets", s.dropOldSecrets},
+		{"purge deleted companies", s.purge},
 	} {
 		if ctx.Err() != nil {
 			break

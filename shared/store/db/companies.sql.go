@@ -176,10 +176,10 @@ func (q *Queries) GetCompanyKey(ctx context.Context, db DBTX, companyID string) 
 }
 
 const holdCompany = `-- name: HoldCompany :one
-SELECT company_id FROM companies WHERE company_id = $1 AND deleted_at IS NULL FOR SHARE
+SELECT company_id FROM companies WHERE company_id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE
 `
 
-// Keeps a company from being deleted before the transaction has added something to it.
+// Keeps a company from being deleted, and others who hold it waiting, until the transaction has added something to it.
 func (q *Queries) HoldCompany(ctx context.Context, db DBTX, companyID string) (string, error) {
 	row := db.QueryRow(ctx, holdCompany, companyID)
 	var company_id string

@@ -686,7 +686,7 @@ const replayDelivery = `-- name: ReplayDelivery :one
 UPDATE webhook_deliveries SET state = 'pending', parked = false, claimed_until = NULL, delivered_at = NULL,
     skipped = CASE WHEN state = 'pending' THEN skipped ELSE -attempts END,
     next_attempt_at = now(), enqueued_until = now() + make_interval(secs => $1::float8)
-WHERE company_id = $2 AND id = $3 AND (claimed_until IS NULL OR claimed_until < now())
+WHERE company_id = $2 AND id = $3 AND created_at = $4 AND (claimed_until IS NULL OR claimed_until < now())
 RETURNING id, company_id, endpoint_id, event_seq, event_id, event_type, state, attempts, skipped, parked, next_attempt_at, claimed_until, enqueued_until, last_status, last_error, delivered_at, created_at
 `
 
@@ -694,12 +694,18 @@ type ReplayDeliveryParams struct {
 	Hold      float64
 	CompanyID string
 	ID        uuid.UUID
+	CreatedAt time.Time
 }
 
 // Due at once, with the whole schedule before it; one that waits is only called. The attempts go on counting, because that
 // number guards the claims: what was counted so far is taken off the steps instead. 0 rows: it is being tried right now.
 func (q *Queries) ReplayDelivery(ctx context.Context, db DBTX, arg ReplayDeliveryParams) (WebhookDelivery, error) {
-	row := db.QueryRow(ctx, replayDelivery, arg.Hold, arg.CompanyID, arg.ID)
+	row := db.QueryRow(ctx, replayDelivery,
+		arg.Hold,
+		arg.CompanyID,
+		arg.ID,
+		arg.CreatedAt,
+	)
 	var i WebhookDelivery
 	err := row.Scan(
 		&i.ID,

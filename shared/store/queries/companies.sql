@@ -82,8 +82,8 @@ WHERE (sqlc.narg(company_id)::text IS NULL OR company_id = sqlc.narg(company_id)
 ORDER BY company_id LIMIT @page_size::integer;
 
 -- name: HoldCompany :one
--- Keeps a company from being deleted before the transaction has added something to it.
-SELECT company_id FROM companies WHERE company_id = @company_id AND deleted_at IS NULL FOR SHARE;
+-- Keeps a company from being deleted, and others who hold it waiting, until the transaction has added something to it.
+SELECT company_id FROM companies WHERE company_id = @company_id AND deleted_at IS NULL FOR NO KEY UPDATE;
 
 -- name: MarkCompanyDeleted :execrows
 UPDATE companies SET deleted_at = now() WHERE company_id = @company_id AND deleted_at IS NULL;

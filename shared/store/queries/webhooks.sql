@@ -173,5 +173,5 @@ SELECT company_id FROM webhook_deliveries WHERE id = @id;
 UPDATE webhook_deliveries SET state = 'pending', parked = false, claimed_until = NULL, delivered_at = NULL,
     skipped = CASE WHEN state = 'pending' THEN skipped ELSE -attempts END,
     next_attempt_at = now(), enqueued_until = now() + make_interval(secs => @hold::float8)
-WHERE company_id = @company_id AND id = @id AND (claimed_until IS NULL OR claimed_until < now())
+WHERE company_id = @company_id AND id = @id AND created_at = @created_at AND (claimed_until IS NULL OR claimed_until < now())
 RETURNING *;
