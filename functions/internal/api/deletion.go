@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -14,11 +13,7 @@ import (
 	"wafleet/shared/store/db"
 )
 
-const (
-	maxCompaniesPage = 1000
-	// idRetry is when a caller may try again who wants the id of a company that was deleted just now.
-	idRetry = time.Minute
-)
+const maxCompaniesPage = 1000
 
 // ListCompanies lists every company that the key may see, by id.
 func (a *API) ListCompanies(ctx context.Context, r contract.ListCompaniesRequestObject) (contract.ListCompaniesResponseObject, error) {
@@ -76,7 +71,7 @@ func (a *API) companyExists(ctx context.Context, companyID string) error {
 		return fmt.Errorf("read company: %w", err)
 	}
 	if deleted || err != nil {
-		return taken.Saying("The company of this id was deleted just now; the id is free again soon").RetryAfter(idRetry)
+		return taken.Saying("The company of this id was deleted just now; the id is free again in a few minutes")
 	}
 	return taken
 }
