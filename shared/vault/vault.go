@@ -192,7 +192,7 @@ func (v *Vault) check(ctx context.Context, companyID string, known *opened) (sam
 		v.Forget(companyID)
 		return false, nil, fmt.Errorf("check data key: %w", err)
 	case err != nil || bytes.Equal(current, known.wrapped):
-		return true, nil, nil //nolint:nilerr // see above
+		return true, nil, nil
 	}
 	return false, current, nil
 }

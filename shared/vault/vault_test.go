@@ -190,11 +190,11 @@ func TestAKeyInMemoryIsCheckedNowAndThen(t *testing.T) {
 		old, err := v.Seal(ctx, "a", "place", []byte("old"))
 		require.NoError(t, err)
 		require.Equal(t, 1, ring.reads)
-		time.Sleep(59 * time.Second)
+		<-time.After(59 * time.Second)
 		_, err = v.Open(ctx, "a", "place", old)
 		require.NoError(t, err)
 		require.Equal(t, 1, ring.reads, "trusted for a minute")
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		for range 3 {
 			_, err = v.Open(ctx, "a", "place", old)
 			require.NoError(t, err)
@@ -203,7 +203,7 @@ func TestAKeyInMemoryIsCheckedNowAndThen(t *testing.T) {
 
 		ring.wrapped["a"], err = v.CreateKey(ctx, "a") // another company of the same id
 		require.NoError(t, err)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		_, err = v.Open(ctx, "a", "place", old)
 		require.ErrorIs(t, err, vault.ErrCannotOpen)
 		fresh, err := v.Seal(ctx, "a", "place", []byte("fresh"))
@@ -215,7 +215,7 @@ func TestAKeyInMemoryIsCheckedNowAndThen(t *testing.T) {
 		require.Equal(t, "fresh", string(text))
 
 		delete(ring.wrapped, "a")
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		_, err = v.Open(ctx, "a", "place", fresh)
 		require.ErrorIs(t, err, vault.ErrNoKey)
 		_, err = v.Seal(ctx, "a", "place", nil)
@@ -235,7 +235,7 @@ func TestAnOutageLeavesTheKeysInMemory(t *testing.T) {
 		sealed, err := v.Seal(t.Context(), "a", "place", []byte("text"))
 		require.NoError(t, err)
 		silent.silent = true
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		started := time.Now()
 		_, err = v.Open(t.Context(), "a", "place", sealed)
 		require.NoError(t, err)

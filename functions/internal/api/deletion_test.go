@@ -56,7 +56,7 @@ func TestDeleteCompany(t *testing.T) {
 	b := setup(t, likeAFunction)
 	b.company(t, "962302", session.Connected)
 	b.company(t, "other", session.Connected)
-	key, admin := b.key(t, ptr("962302"), "read"), b.key(t, ptr("962302"), "admin")
+	key, admin := b.key(t, new("962302"), "read"), b.key(t, new("962302"), "admin")
 	b.endpoint(t, "962302", "https://example.com/hook")
 	b.do(t, http.MethodPost, "/send", b.admin, hello).status(200)
 	appendEvent(t, b, "962302", 1)
@@ -108,5 +108,3 @@ func TestACreatedCompanyIsNotReplayedAfterItsEnd(t *testing.T) {
 	b.do(t, http.MethodDelete, "/companies/salon", b.admin, "").status(200)
 	b.do(t, http.MethodPost, "/companies", b.admin, body, "Idempotency-Key", "1").status(409).code("COMPANY_EXISTS")
 }
-
-func ptr(s string) *string { return &s }

@@ -68,7 +68,7 @@ func (s *Sweeper) purgeSome(ctx context.Context, companyID string) (more bool, e
 		return nil
 	})
 	if err != nil {
-		return false, err //nolint:wrapcheck // purge says of whom
+		return false, err
 	}
 	return more, nil
 }
