@@ -61,13 +61,12 @@ func (s *Store) Receive(ctx context.Context, fence Fence, a Arrival) (fresh bool
 	var greeted bool
 	err = s.InTx(ctx, func(tx pgx.Tx) error {
 		row, err = s.arrive(ctx, tx, params)
-		switch {
-		case err != nil || !row.Fresh:
-			return err
-		case optsOut:
-			return s.suppress(ctx, tx, a)
+		if err == nil && row.Fresh && optsOut {
+			err = s.suppress(ctx, tx, a)
 		}
-		greeted, err = s.greet(ctx, tx, fence, a)
+		if err == nil && row.Fresh && a.GreetTo != "" {
+			greeted, err = s.greet(ctx, tx, fence, a) // not who has just opted out, who is a known contact from now on
+		}
 		return err
 	})
 	if err != nil {

@@ -63,6 +63,11 @@ func TestAnOptOutSuppressesItsSender(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, fresh)
 	require.Empty(t, f.suppressed(t))
+	late = optOut("hello again", "79005550011", "1234")
+	late.GreetTo = late.Phone
+	_, _, err = f.Receive(t.Context(), f.fence, late)
+	require.NoError(t, err)
+	require.Empty(t, f.greetings(t), "a known contact by now")
 }
 
 func TestWhatIsNoOptOut(t *testing.T) {

@@ -15,6 +15,9 @@ import (
 // that it has in memory, so that nothing of the old company is taken for the new one's.
 const idKeptFor = 3 * time.Minute
 
+// purgePages is how many pages one sweep takes away, so that a big company does not keep it from what is more urgent.
+const purgePages = 40
+
 // purge takes away what deleted companies left behind, a page at a time, and sets their ids free. A company that cannot be
 // purged keeps no other from it.
 func (s *Sweeper) purge(ctx context.Context) error {
@@ -23,8 +26,9 @@ func (s *Sweeper) purge(ctx context.Context) error {
 		return fmt.Errorf("list deleted companies: %w", err)
 	}
 	var errs []error
+	left := purgePages
 	for _, companyID := range companies {
-		for more := true; more && ctx.Err() == nil; {
+		for more := true; more && left > 0 && ctx.Err() == nil; left-- {
 			if more, err = s.purgeSome(ctx, companyID); err != nil {
 				errs = append(errs, fmt.Errorf("purge %s: %w", companyID, err))
 				break
