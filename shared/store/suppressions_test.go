@@ -89,6 +89,8 @@ func TestWhatIsNoOptOut(t *testing.T) {
 	require.NoError(t, err)
 	_, _, err = f.Receive(t.Context(), f.fence, optOut("STOP", "79005550022", "77")) // which is known now
 	require.NoError(t, err)
+	_, _, err = f.Receive(t.Context(), f.fence, optOut("STOP", "", "77")) // and was not told this time
+	require.NoError(t, err)
 	require.Equal(t, map[string]string{"77@lid": "79005550022", "79005550022": "79005550022"}, f.suppressed(t))
 }
 

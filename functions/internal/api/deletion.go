@@ -21,14 +21,9 @@ func (a *API) ListCompanies(ctx context.Context, r contract.ListCompaniesRequest
 	if err != nil {
 		return nil, err
 	}
-	params := db.ListCompaniesParams{After: value(r.Params.After), PageSize: size}
-	if p := callOf(ctx).principal; !p.IsAdmin() {
-		params.CompanyID = &p.CompanyID
-		callOf(ctx).companyID = p.CompanyID
-	}
-	rows, err := a.queries.ListCompanies(ctx, a.store.Pool(), params)
+	rows, err := a.companiesAfter(ctx, value(r.Params.After), size)
 	if err != nil {
-		return nil, fmt.Errorf("list companies: %w", err)
+		return nil, err
 	}
 	rows, next := page(rows, size, func(row db.Company) string { return row.CompanyID })
 	answer := contract.ListCompanies200JSONResponse{Success: true, Data: make([]contract.Company, len(rows)), Next: next}
@@ -36,6 +31,27 @@ func (a *API) ListCompanies(ctx context.Context, r contract.ListCompaniesRequest
 		answer.Data[i] = companyAnswer(row)
 	}
 	return answer, nil
+}
+
+// companiesAfter reads the companies that the caller may see, in the order of their ids.
+func (a *API) companiesAfter(ctx context.Context, after string, most int) ([]db.Company, error) {
+	p := callOf(ctx).principal
+	if p.IsAdmin() {
+		rows, err := a.queries.ListCompanies(ctx, a.store.Pool(), db.ListCompaniesParams{After: after, PageSize: most})
+		if err != nil {
+			return nil, fmt.Errorf("list companies: %w", err)
+		}
+		return rows, nil
+	}
+	callOf(ctx).companyID = p.CompanyID
+	if after >= p.CompanyID {
+		return nil, nil
+	}
+	row, err := a.queries.GetCompany(ctx, a.store.Pool(), p.CompanyID)
+	if err != nil {
+		return nil, companyError("read company", p.CompanyID, err)
+	}
+	return []db.Company{row}, nil
 }
 
 // DeleteCompany ends a company whose session is at rest. Its key is destroyed at once, and its owner lets go of it.

@@ -200,21 +200,18 @@ func (q *Queries) IsCompanyDeleted(ctx context.Context, db DBTX, companyID strin
 }
 
 const listCompanies = `-- name: ListCompanies :many
-SELECT id, company_id, title, whatsapp_enabled, whatsapp_phone, whatsapp_status, whatsapp_config, whatsapp_last_connected, whatsapp_connection_method, shard, rate_per_minute, rate_burst, created_at, deleted_at FROM companies
-WHERE ($1::text IS NULL OR company_id = $1)
-  AND company_id > $2::text AND deleted_at IS NULL
-ORDER BY company_id LIMIT $3::integer
+SELECT id, company_id, title, whatsapp_enabled, whatsapp_phone, whatsapp_status, whatsapp_config, whatsapp_last_connected, whatsapp_connection_method, shard, rate_per_minute, rate_burst, created_at, deleted_at FROM companies WHERE company_id > $1::text AND deleted_at IS NULL
+ORDER BY company_id LIMIT $2::integer
 `
 
 type ListCompaniesParams struct {
-	CompanyID *string
-	After     string
-	PageSize  int
+	After    string
+	PageSize int
 }
 
-// Every company of the installation, or only one, by id.
+// Every company of the installation, by id.
 func (q *Queries) ListCompanies(ctx context.Context, db DBTX, arg ListCompaniesParams) ([]Company, error) {
-	rows, err := db.Query(ctx, listCompanies, arg.CompanyID, arg.After, arg.PageSize)
+	rows, err := db.Query(ctx, listCompanies, arg.After, arg.PageSize)
 	if err != nil {
 		return nil, err
 	}
@@ -356,7 +353,7 @@ func (q *Queries) MeasureCompany(ctx context.Context, db DBTX, companyID string)
 
 const prepareSend = `-- name: PrepareSend :one
 SELECT c.shard, c.rate_per_minute, c.rate_burst, s.state,
-       EXISTS (SELECT FROM suppressions x WHERE x.company_id = c.company_id AND x.address = $1::text)::boolean AS suppressed,
+       coalesce((SELECT true FROM suppressions x WHERE x.company_id = c.company_id AND x.address = $1::text), false)::boolean AS suppressed,
        m.body_hash AS message_hash, m.status AS message_status, m.reason AS message_reason
 FROM companies c
 JOIN whatsapp_sessions s ON s.company_id = c.company_id

@@ -92,7 +92,7 @@ type AcceptMessageParams struct {
 // Plans are kept from a time when the table was nearly empty and any index looked best. So each statement on a message goes
 // by the one index that its conditions allow: `company_id || ”` keeps it off those that begin with the company, and
 // `status || ”` off those of one status; what is in flight has an index on that expression (plans_test.go). Whether the
-// recipient is suppressed is asked by a scalar subquery, because a NOT EXISTS would become a join and reorder the rest.
+// recipient is suppressed is asked by a scalar subquery: an EXISTS could become a join, or a hash of everybody who is.
 // Step 1 of a send: the row under its final id, before anything is queued. 0 rows: the id exists.
 func (q *Queries) AcceptMessage(ctx context.Context, db DBTX, arg AcceptMessageParams) (int64, error) {
 	row := db.QueryRow(ctx, acceptMessage,
@@ -639,7 +639,7 @@ func (q *Queries) NextDue(ctx context.Context, db DBTX, companyID string) (float
 const peekOutbox = `-- name: PeekOutbox :many
 SELECT m.id, m.message_id, m.phone, m.chat, m.kind, m.lane, m.body, m.wire, m.attempt, m.client_ref, m.created_at, m.expires_at,
     now()::timestamptz AS at,
-    EXISTS (SELECT FROM suppressions x WHERE x.company_id = m.company_id AND x.address = m.phone)::boolean AS suppressed
+    coalesce((SELECT true FROM suppressions x WHERE x.company_id = m.company_id AND x.address = m.phone), false)::boolean AS suppressed
 FROM messages m
 WHERE m.company_id = $1 AND m.direction = 'outgoing' AND m.status = 'queued' AND m.due_at <= now()
   AND (m.expires_at IS NULL OR m.expires_at > now())

@@ -38,9 +38,10 @@ func (q *Queries) AddSuppression(ctx context.Context, db DBTX, arg AddSuppressio
 }
 
 const getSuppression = `-- name: GetSuppression :one
-SELECT s.company_id, s.address, s.person, s.source, s.message_id, s.note, s.created_at, coalesce((SELECT o.address FROM suppressions o WHERE o.company_id = s.company_id AND o.person = s.person AND o.address <> s.person LIMIT 1), '')::text AS also
-FROM suppressions s JOIN suppressions a ON a.company_id = s.company_id AND a.person = s.address
-WHERE s.company_id = $1 AND a.address = $2
+SELECT s.company_id, s.address, s.person, s.source, s.message_id, s.note, s.created_at, coalesce((SELECT o.address FROM suppressions o WHERE o.company_id || '' = s.company_id AND o.person = s.person AND o.address <> s.person LIMIT 1), '')::text AS also
+FROM suppressions s
+WHERE s.company_id = $1
+  AND s.address = (SELECT a.person FROM suppressions a WHERE a.company_id = $1 AND a.address = $2)
 `
 
 type GetSuppressionParams struct {
@@ -72,8 +73,8 @@ func (q *Queries) GetSuppression(ctx context.Context, db DBTX, arg GetSuppressio
 
 const liftSuppression = `-- name: LiftSuppression :execrows
 DELETE FROM suppressions s
-WHERE s.company_id = $1
-  AND s.person IN (SELECT a.person FROM suppressions a WHERE a.company_id = $1 AND a.address = $2)
+WHERE s.company_id || '' = $1
+  AND s.person = (SELECT a.person FROM suppressions a WHERE a.company_id = $1 AND a.address = $2)
 `
 
 type LiftSuppressionParams struct {
@@ -91,7 +92,7 @@ func (q *Queries) LiftSuppression(ctx context.Context, db DBTX, arg LiftSuppress
 }
 
 const listSuppressions = `-- name: ListSuppressions :many
-SELECT s.company_id, s.address, s.person, s.source, s.message_id, s.note, s.created_at, coalesce((SELECT o.address FROM suppressions o WHERE o.company_id = s.company_id AND o.person = s.person AND o.address <> s.person LIMIT 1), '')::text AS also
+SELECT s.company_id, s.address, s.person, s.source, s.message_id, s.note, s.created_at, coalesce((SELECT o.address FROM suppressions o WHERE o.company_id || '' = s.company_id AND o.person = s.person AND o.address <> s.person LIMIT 1), '')::text AS also
 FROM suppressions s
 WHERE s.company_id = $1 AND s.address > $2::text AND s.address = s.person
 ORDER BY s.address LIMIT $3::integer
@@ -140,7 +141,8 @@ func (q *Queries) ListSuppressions(ctx context.Context, db DBTX, arg ListSuppres
 const suppress = `-- name: Suppress :many
 INSERT INTO suppressions (company_id, address, person, source, message_id)
 SELECT $1, a.address, $2, 'message', $3::text FROM unnest($4::text[]) AS a (address)
-ON CONFLICT (company_id, address) DO UPDATE SET person = excluded.person
+ON CONFLICT (company_id, address) DO UPDATE SET
+    person = CASE WHEN excluded.person LIKE '%@lid' THEN suppressions.person ELSE excluded.person END
 RETURNING address
 `
 
@@ -151,7 +153,7 @@ type SuppressParams struct {
 	Addresses []string
 }
 
-// On behalf of a message: every address of the person who wrote it, from now on as one person.
+// On behalf of a message: every address of the person who wrote it, from now on as one person, by number where that is known.
 func (q *Queries) Suppress(ctx context.Context, db DBTX, arg SuppressParams) ([]string, error) {
 	rows, err := db.Query(ctx, suppress,
 		arg.CompanyID,

@@ -356,7 +356,7 @@ func (q *Queries) ForgetJobs(ctx context.Context, db DBTX, arg ForgetJobsParams)
 }
 
 const getDelivery = `-- name: GetDelivery :one
-SELECT id, company_id, endpoint_id, event_seq, event_id, event_type, state, attempts, skipped, parked, next_attempt_at, claimed_until, enqueued_until, last_status, last_error, delivered_at, created_at FROM webhook_deliveries WHERE company_id = $1 AND id = $2
+SELECT id, company_id, endpoint_id, event_seq, event_id, event_type, state, attempts, skipped, parked, next_attempt_at, claimed_until, enqueued_until, last_status, last_error, delivered_at, created_at FROM webhook_deliveries WHERE company_id || '' = $1 AND id = $2
 `
 
 type GetDeliveryParams struct {

@@ -25,7 +25,7 @@ SELECT * FROM companies WHERE company_id = @company_id AND deleted_at IS NULL;
 -- All that a send needs to know, in one round trip: where the company's sends go, its limit, whether its session
 -- takes any, whether the recipient wants any, and what has become of the message if this is a repeated call.
 SELECT c.shard, c.rate_per_minute, c.rate_burst, s.state,
-       EXISTS (SELECT FROM suppressions x WHERE x.company_id = c.company_id AND x.address = @recipient::text)::boolean AS suppressed,
+       coalesce((SELECT true FROM suppressions x WHERE x.company_id = c.company_id AND x.address = @recipient::text), false)::boolean AS suppressed,
        m.body_hash AS message_hash, m.status AS message_status, m.reason AS message_reason
 FROM companies c
 JOIN whatsapp_sessions s ON s.company_id = c.company_id
@@ -75,10 +75,8 @@ WHERE company_id = @company_id AND deleted_at IS NULL
 RETURNING *;
 
 -- name: ListCompanies :many
--- Every company of the installation, or only one, by id.
-SELECT * FROM companies
-WHERE (sqlc.narg(company_id)::text IS NULL OR company_id = sqlc.narg(company_id))
-  AND company_id > @after::text AND deleted_at IS NULL
+-- Every company of the installation, by id.
+SELECT * FROM companies WHERE company_id > @after::text AND deleted_at IS NULL
 ORDER BY company_id LIMIT @page_size::integer;
 
 -- name: HoldCompany :one

@@ -162,7 +162,7 @@ WHERE company_id || '' = @company_id AND endpoint_id = @endpoint_id AND event_se
 ORDER BY event_seq DESC LIMIT @page_size::integer;
 
 -- name: GetDelivery :one
-SELECT * FROM webhook_deliveries WHERE company_id = @company_id AND id = @id;
+SELECT * FROM webhook_deliveries WHERE company_id || '' = @company_id AND id = @id;
 
 -- name: FindCompanyOfDelivery :one
 SELECT company_id FROM webhook_deliveries WHERE id = @id;
