@@ -30,7 +30,7 @@ type Deps struct {
 	Config   config.API
 }
 
-// App is the API. It works while somebody serves its handler and has nothing to be stopped.
+// App is the API. It works while somebody serves its handler; Drain goes before the end.
 type App struct{ api *api.API }
 
 // New wires the API. It reads the database and starts nothing.
@@ -50,3 +50,6 @@ func New(ctx context.Context, d Deps) (*App, error) {
 
 // Handler serves the whole API, or the routes with these tags of the contract.
 func (a *App) Handler(tags ...string) http.Handler { return a.api.Handler(tags...) }
+
+// Drain lets go of the calls that wait for events, so that a server need not wait for them before it stops.
+func (a *App) Drain() { a.api.Drain() }

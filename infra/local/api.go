@@ -23,7 +23,7 @@ func (s *System) startAPI(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start API: %w", err)
 	}
-	s.handler = app.Handler()
+	s.handler, s.drain = app.Handler(), app.Drain
 	return s.startWorkers(ctx)
 }
 

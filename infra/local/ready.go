@@ -16,7 +16,7 @@ const (
 	// readyTimeout bounds the wait for the first healthy answer, which a host needs a moment for.
 	readyTimeout = 30 * time.Second
 	readyPoll    = 50 * time.Millisecond
-	// shutdownTimeout is how long requests in hand may take; those that wait for events are cut off then.
+	// shutdownTimeout is how long requests in hand may take; those that only wait for events end at once.
 	shutdownTimeout = 5 * time.Second
 )
 
@@ -38,6 +38,7 @@ func (s *System) serve(ctx context.Context) error {
 	s.stack.push("API", func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 		defer cancel()
+		s.drain()
 		err := server.Shutdown(ctx)
 		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 			err = server.Close()

@@ -74,6 +74,7 @@ type System struct {
 	media        media.Store
 	metrics      *prometheus.Registry
 	handler      http.Handler
+	drain        func() // lets go of the calls that wait for events
 }
 
 // New returns a system that is not started yet.

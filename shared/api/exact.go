@@ -81,8 +81,20 @@ func (r *ContactsRequest) UnmarshalJSON(b []byte) error {
 }
 
 // UnmarshalJSON reads a body exactly (see Decode).
+func (r *UpdateWebhookRequest) UnmarshalJSON(b []byte) error {
+	type plain UpdateWebhookRequest
+	return exactly(b, (*plain)(r))
+}
+
+// UnmarshalJSON reads a body exactly (see Decode).
 func (r *CreateBatchRequest) UnmarshalJSON(b []byte) error {
 	type plain CreateBatchRequest
+	return exactly(b, (*plain)(r))
+}
+
+// UnmarshalJSON reads a body exactly (see Decode).
+func (r *RotateSecretRequest) UnmarshalJSON(b []byte) error {
+	type plain RotateSecretRequest
 	return exactly(b, (*plain)(r))
 }
 
@@ -95,6 +107,18 @@ func (r *BulkBatch) UnmarshalJSON(b []byte) error {
 // UnmarshalJSON reads a row exactly (see Decode).
 func (r *BatchRecipient) UnmarshalJSON(b []byte) error {
 	type plain BatchRecipient
+	return exactly(b, (*plain)(r))
+}
+
+// UnmarshalJSON reads a body exactly (see Decode).
+func (r *UpdateKeyRequest) UnmarshalJSON(b []byte) error {
+	type plain UpdateKeyRequest
+	return exactly(b, (*plain)(r))
+}
+
+// UnmarshalJSON reads a body exactly (see Decode).
+func (r *CreateSuppressionRequest) UnmarshalJSON(b []byte) error {
+	type plain CreateSuppressionRequest
 	return exactly(b, (*plain)(r))
 }
 

@@ -29,4 +29,6 @@ type Incoming struct {
 	Kind        Kind      `json:"type"`
 	Text        string    `json:"text,omitempty"`
 	Timestamp   time.Time `json:"timestamp"`
+	// Suppressed says that the sender has opted out by this very message.
+	Suppressed bool `json:"suppressed,omitempty"`
 }

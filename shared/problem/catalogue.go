@@ -39,6 +39,8 @@ var (
 	MediaUnsupported = define("MEDIA_TYPE_UNSUPPORTED", ValidationClass, http.StatusUnsupportedMediaType, "The file is of a type that cannot be sent")
 	NotCancelable    = define("MESSAGE_NOT_CANCELABLE", ValidationClass, http.StatusConflict, "The message can no longer be canceled")
 	BatchEnded       = define("BATCH_ENDED", ValidationClass, http.StatusConflict, "The batch is over")
+	WebhookDisabled  = define("WEBHOOK_DISABLED", ValidationClass, http.StatusConflict, "The endpoint is disabled")
+	LimitReached     = define("LIMIT_REACHED", ValidationClass, http.StatusConflict, "The company can have no more of these")
 )
 
 // The key does not open this door.
@@ -60,6 +62,8 @@ var (
 	// NotConnected is the predecessor's answer, to the letter, to a send for a session that needs its user.
 	NotConnected = define("MESSAGE_SEND_ERROR", MessageSendClass, http.StatusConflict,
 		"Failed to send message: Session not connected").RetryAfter(time.Minute)
+	RecipientSuppressed = define("RECIPIENT_SUPPRESSED", MessageSendClass, http.StatusConflict,
+		"The recipient does not want to hear from the company")
 )
 
 // It may go better later.
@@ -82,9 +86,10 @@ var catalogue = []*Problem{
 	Validation, BodyTooLarge, UnsupportedMedia, NotFound, MethodNotAllowed, CompanyExists, IdempotencyConflict, NotCancelable,
 	MediaBlocked, MediaUnreachable, MediaTooLarge, MediaUnsupported,
 	BatchEnded,
+	WebhookDisabled, LimitReached,
 	Unauthorized, Forbidden,
 	Session, CompanyNotFound, SessionLoggedOut, SessionReplaced,
-	RateLimited, NotConnected, Connection, Timeout, Provider, Database, Configuration,
+	RateLimited, NotConnected, RecipientSuppressed, Connection, Timeout, Provider, Database, Configuration,
 	QRNotAvailable, NoPairingCode, PairingTooOften, Internal,
 }
 

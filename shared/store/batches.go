@@ -108,10 +108,13 @@ func (s *Store) BatchTemplate(ctx context.Context, b db.Batch) ([]byte, error) {
 	return text, nil
 }
 
+// ReadRows makes rows of stored recipients. Which of some addresses want nothing is told by suppressed.
+type ReadRows func(recipients []byte, suppressed func(addresses []string) ([]string, error)) ([]BatchRow, []InvalidRow, error)
+
 // FeedBatch makes the next recipients of a batch messages, in one transaction: they are either in a chunk or in the outbox,
 // whatever happens. read turns a chunk into rows, and names those that may not be sent after all. more is false when there was
 // no chunk left to take.
-func (s *Store) FeedBatch(ctx context.Context, b db.Batch, read func(recipients []byte) ([]BatchRow, []InvalidRow, error)) (more bool, err error) {
+func (s *Store) FeedBatch(ctx context.Context, b db.Batch, read ReadRows) (more bool, err error) {
 	if err := s.openKey(ctx, b.CompanyID); err != nil {
 		return false, err
 	}
@@ -124,7 +127,9 @@ func (s *Store) FeedBatch(ctx context.Context, b db.Batch, read func(recipients 
 		if err != nil {
 			return fmt.Errorf("open recipients: %w", err)
 		}
-		rows, refused, err := read(recipients)
+		rows, refused, err := read(recipients, func(addresses []string) ([]string, error) {
+			return s.queries.ListSuppressed(ctx, tx, db.ListSuppressedParams{CompanyID: b.CompanyID, Addresses: addresses})
+		})
 		if err != nil {
 			return err
 		}

@@ -37,8 +37,8 @@ func newBatch(id string, rows, chunk int) store.NewBatch {
 }
 
 // rowsOf makes a message to a number of its own of each row.
-func rowsOf(batchID string) func([]byte) ([]store.BatchRow, []store.InvalidRow, error) {
-	return func(text []byte) (rows []store.BatchRow, refused []store.InvalidRow, err error) {
+func rowsOf(batchID string) store.ReadRows {
+	return func(text []byte, _ func([]string) ([]string, error)) (rows []store.BatchRow, refused []store.InvalidRow, err error) {
 		var numbers []int
 		if err := json.Unmarshal(text, &numbers); err != nil {
 			return nil, nil, fmt.Errorf("decode: %w", err)
@@ -186,7 +186,7 @@ func TestFeedingSurvivesACrash(t *testing.T) {
 	more, err := f.FeedBatch(t.Context(), b, rowsOf("bat_a"))
 	require.NoError(t, err)
 	require.True(t, more)
-	_, err = f.FeedBatch(t.Context(), b, func([]byte) ([]store.BatchRow, []store.InvalidRow, error) { return nil, nil, errCrash })
+	_, err = f.FeedBatch(t.Context(), b, func([]byte, func([]string) ([]string, error)) ([]store.BatchRow, []store.InvalidRow, error) { return nil, nil, errCrash })
 	require.ErrorIs(t, err, errCrash)
 	fed, err := f.Queries().MarkFed(t.Context(), f.pool, db.MarkFedParams{CompanyID: company, Batch: b.ID})
 	require.NoError(t, err)
@@ -216,8 +216,8 @@ func TestRowsThatAreRefusedLate(t *testing.T) {
 	b, err := f.CreateBatch(t.Context(), n)
 	require.NoError(t, err)
 	require.Equal(t, 3, b.Accepted)
-	_, err = f.FeedBatch(t.Context(), b, func(text []byte) ([]store.BatchRow, []store.InvalidRow, error) {
-		rows, _, err := rowsOf("bat_a")(text)
+	_, err = f.FeedBatch(t.Context(), b, func(text []byte, _ func([]string) ([]string, error)) ([]store.BatchRow, []store.InvalidRow, error) {
+		rows, _, err := rowsOf("bat_a")(text, nil)
 		return rows[1:], []store.InvalidRow{{Row: 1, Code: "RECIPIENT_SUPPRESSED", Message: "wants nothing"}}, err
 	})
 	require.NoError(t, err)

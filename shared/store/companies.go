@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"wafleet/shared/session"
 	"wafleet/shared/store/db"
 )
 
@@ -16,6 +17,8 @@ var (
 	ErrCompanyExists = errors.New("company exists")
 	// ErrNoCompany says that a company is not there, or no longer.
 	ErrNoCompany = errors.New("company does not exist")
+	// ErrSessionLive says that a company's session is up or on its way, so that the company cannot be deleted.
+	ErrSessionLive = errors.New("session is live")
 )
 
 // NewCompany describes a company to be created.
@@ -60,4 +63,40 @@ func (s *Store) CreateCompany(ctx context.Context, c NewCompany) (db.Company, er
 		return c.Also(ctx, tx, row)
 	})
 	return row, err
+}
+
+// DeleteCompany ends a company: its data key is destroyed, and with it what was sealed; its session, API keys, endpoints and
+// kept answers go. What is left is unreadable and is swept away; until then the id stays taken, for longer than any process
+// trusts a key from its memory. ErrNoCompany: there is none; ErrSessionLive: its session has to come to rest first.
+func (s *Store) DeleteCompany(ctx context.Context, companyID string) error {
+	return s.InTx(ctx, func(tx pgx.Tx) error {
+		marked, err := s.queries.MarkCompanyDeleted(ctx, tx, companyID)
+		if err != nil {
+			return fmt.Errorf("mark company as deleted: %w", err)
+		}
+		if marked == 0 {
+			return ErrNoCompany
+		}
+		ended, err := s.queries.DeleteRestingSession(ctx, tx, db.DeleteRestingSessionParams{CompanyID: companyID, Resting: resting()})
+		if err != nil {
+			return fmt.Errorf("delete session: %w", err)
+		}
+		if ended == 0 {
+			return ErrSessionLive
+		}
+		if err := s.queries.ShredCompany(ctx, tx, companyID); err != nil {
+			return fmt.Errorf("destroy keys: %w", err)
+		}
+		return nil
+	})
+}
+
+// resting are the states in which a session does nothing by itself.
+func resting() (states []string) {
+	for _, state := range session.States() {
+		if state.NeedsUser() {
+			states = append(states, string(state))
+		}
+	}
+	return states
 }

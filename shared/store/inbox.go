@@ -34,6 +34,8 @@ func IncomingID(id uuid.UUID) string { return "in_" + id.String() }
 // already there is left alone: fresh is false and nothing is told twice.
 func (s *Store) Receive(ctx context.Context, fence Fence, a Arrival) (fresh bool, deliveries []Delivery, err error) {
 	messageID := IncomingID(a.ID)
+	optsOut := a.optsOut()
+	a.Event.Suppressed = optsOut
 	content, err := a.Content.Encode()
 	if err != nil {
 		return false, nil, fmt.Errorf("receive: %w", err)
@@ -51,15 +53,19 @@ func (s *Store) Receive(ctx context.Context, fence Fence, a Arrival) (fresh bool
 	if params.EventID, params.EventData, err = s.sealEvent(ctx, Event{CompanyID: a.CompanyID, Data: a.Event, ID: a.ID}); err != nil {
 		return false, nil, err
 	}
-	if a.GreetTo == "" {
+	if a.GreetTo == "" && !optsOut {
 		row, err := s.arrive(ctx, s.pool, params)
 		return row.Fresh, announced(a.CompanyID, row.At, row.Deliveries), err
 	}
 	var row db.ReceiveMessageRow
 	var greeted bool
 	err = s.InTx(ctx, func(tx pgx.Tx) error {
-		if row, err = s.arrive(ctx, tx, params); err == nil && row.Fresh {
-			greeted, err = s.greet(ctx, tx, fence, a)
+		row, err = s.arrive(ctx, tx, params)
+		if err == nil && row.Fresh && optsOut {
+			err = s.suppress(ctx, tx, a)
+		}
+		if err == nil && row.Fresh && a.GreetTo != "" {
+			greeted, err = s.greet(ctx, tx, fence, a) // not who has just opted out, who is a known contact from now on
 		}
 		return err
 	})

@@ -19,7 +19,7 @@ func (f *fixture) rowsRead(t *testing.T) (read int64) {
 	t.Helper()
 	f.exec(t, `SELECT pg_stat_force_next_flush()`)
 	require.NoError(t, f.pool.QueryRow(t.Context(), `SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::bigint
-		FROM pg_stat_user_tables WHERE relname IN ('messages', 'company_seq', 'webhook_deliveries')`).Scan(&read))
+		FROM pg_stat_user_tables WHERE relname IN ('messages', 'company_seq', 'webhook_deliveries', 'suppressions')`).Scan(&read))
 	return read
 }
 
@@ -60,6 +60,8 @@ func (f *fixture) plansSurvive(t *testing.T, prepare string) {
 	f.exec(t, `INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, body, lane, due_at)
 		SELECT $1, '79001234567', 'waiting-' || n, 'outgoing', 'queued', 0, 'text', n::text, 'body', 1, now()
 		FROM generate_series(1, $2::int) AS n`, company, backlog)
+	f.exec(t, `INSERT INTO suppressions (company_id, address, person, source)
+		SELECT $1, n::text, n::text, 'api' FROM generate_series(1, $2::int) AS n`, company, backlog)
 	f.life(t, "late", func(step string, read int64) {
 		require.LessOrEqual(t, read, int64(few), step)
 	})
@@ -80,7 +82,7 @@ func (f *fixture) life(t *testing.T, id string, tell func(step string, read int6
 		do   func() error
 	}{
 		{"prepare send", func() error {
-			_, err := q.PrepareSend(ctx, f.pool, db.PrepareSendParams{CompanyID: company, MessageID: id})
+			_, err := q.PrepareSend(ctx, f.pool, db.PrepareSendParams{CompanyID: company, MessageID: id, Recipient: "79001234567"})
 			return err
 		}},
 		{"accept", func() error {

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -8,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // KeySize is the size of master and data keys in bytes.
@@ -18,6 +20,14 @@ const version = 1
 
 // maxCachedKeys bounds the opened data keys a process holds; beyond it an arbitrary one is dropped.
 const maxCachedKeys = 20_000
+
+const (
+	// trustFor is how long a key in memory is believed to be the company's without asking. The id of a deleted company is given
+	// away again only later than that (sweep).
+	trustFor = time.Minute
+	// checkTimeout bounds the question. It may be asked inside a transaction, with no connection to be had.
+	checkTimeout = 500 * time.Millisecond
+)
 
 var (
 	// ErrNoKey says that a company has no data key: it does not exist, or was deleted.
@@ -44,13 +54,20 @@ type Vault struct {
 	keys    Keys
 
 	mu     sync.RWMutex
-	opened map[string]cipher.AEAD // by company
-	hints  map[string][]byte      // wrapped keys that were told, until they are opened
+	opened map[string]*opened // by company
+	hints  map[string][]byte  // wrapped keys that were told, until they are opened
+}
+
+// opened is a data key that can be used.
+type opened struct {
+	aead    cipher.AEAD
+	wrapped []byte    // what it was opened from
+	checked time.Time // when that was last known to be the company's
 }
 
 // New returns a vault over the keys that wrapper can unwrap.
 func New(wrapper Wrapper, keys Keys) *Vault {
-	return &Vault{wrapper: wrapper, keys: keys, opened: make(map[string]cipher.AEAD), hints: make(map[string][]byte)}
+	return &Vault{wrapper: wrapper, keys: keys, opened: make(map[string]*opened), hints: make(map[string][]byte)}
 }
 
 // CreateKey makes a data key for a new company and returns it wrapped, ready to be stored.
@@ -114,10 +131,18 @@ func (v *Vault) Forget(companyID string) {
 
 func (v *Vault) key(ctx context.Context, companyID string) (cipher.AEAD, error) {
 	v.mu.RLock()
-	aead, wrapped := v.opened[companyID], v.hints[companyID]
+	known, wrapped := v.opened[companyID], v.hints[companyID]
+	trusted := known != nil && time.Since(known.checked) < trustFor
 	v.mu.RUnlock()
-	if aead != nil {
-		return aead, nil
+	if trusted {
+		return known.aead, nil
+	}
+	if known != nil {
+		same, current, err := v.check(ctx, companyID, known)
+		if same || err != nil {
+			return known.aead, err
+		}
+		wrapped = current
 	}
 	if wrapped == nil {
 		var err error
@@ -129,7 +154,8 @@ func (v *Vault) key(ctx context.Context, companyID string) (cipher.AEAD, error) 
 	if err != nil {
 		return nil, fmt.Errorf("unwrap data key: %w", err)
 	}
-	if aead, err = newAEAD(key); err != nil {
+	aead, err := newAEAD(key)
+	if err != nil {
 		return nil, err
 	}
 	v.mu.Lock()
@@ -140,9 +166,35 @@ func (v *Vault) key(ctx context.Context, companyID string) (cipher.AEAD, error) 
 			break
 		}
 	}
-	v.opened[companyID] = aead
+	v.opened[companyID] = &opened{aead: aead, wrapped: wrapped, checked: time.Now()}
 	delete(v.hints, companyID)
 	return aead, nil
+}
+
+// check asks whether a key is still the company's, which it is not once the company was deleted: ErrNoKey, or another key
+// where a new company has the id. One caller asks, the others go on meanwhile. Where no answer can be had the key is
+// trusted for another while: an outage must not stop those who need nothing but the key.
+func (v *Vault) check(ctx context.Context, companyID string, known *opened) (same bool, current []byte, err error) {
+	v.mu.Lock()
+	asking := time.Since(known.checked) >= trustFor
+	if asking {
+		known.checked = time.Now()
+	}
+	v.mu.Unlock()
+	if !asking {
+		return true, nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	current, err = v.keys.WrappedKey(ctx, companyID)
+	switch {
+	case errors.Is(err, ErrNoKey):
+		v.Forget(companyID)
+		return false, nil, fmt.Errorf("check data key: %w", err)
+	case err != nil || bytes.Equal(current, known.wrapped):
+		return true, nil, nil
+	}
+	return false, current, nil
 }
 
 func associated(companyID, place string) []byte {

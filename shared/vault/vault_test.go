@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -177,4 +179,81 @@ func TestAHintSparesTheLook(t *testing.T) {
 	v.Forget("c")
 	_, err = v.Seal(t.Context(), "c", "place", nil)
 	require.ErrorIs(t, err, vault.ErrNoKey, "forgotten with the key")
+}
+
+// A key in memory is not believed for ever: the company may be gone, and another one may have its id.
+func TestAKeyInMemoryIsCheckedNowAndThen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		v, ring := newVault(t, "a")
+		old, err := v.Seal(ctx, "a", "place", []byte("old"))
+		require.NoError(t, err)
+		require.Equal(t, 1, ring.reads)
+		<-time.After(59 * time.Second)
+		_, err = v.Open(ctx, "a", "place", old)
+		require.NoError(t, err)
+		require.Equal(t, 1, ring.reads, "trusted for a minute")
+		<-time.After(time.Second)
+		for range 3 {
+			_, err = v.Open(ctx, "a", "place", old)
+			require.NoError(t, err)
+		}
+		require.Equal(t, 2, ring.reads, "asked once, and trusted again")
+
+		ring.wrapped["a"], err = v.CreateKey(ctx, "a") // another company of the same id
+		require.NoError(t, err)
+		<-time.After(time.Minute)
+		_, err = v.Open(ctx, "a", "place", old)
+		require.ErrorIs(t, err, vault.ErrCannotOpen)
+		fresh, err := v.Seal(ctx, "a", "place", []byte("fresh"))
+		require.NoError(t, err)
+		local, err := vault.NewLocal(bytes.Repeat([]byte{7}, vault.KeySize))
+		require.NoError(t, err)
+		text, err := vault.New(local, ring).Open(ctx, "a", "place", fresh)
+		require.NoError(t, err, "every process can open it")
+		require.Equal(t, "fresh", string(text))
+
+		delete(ring.wrapped, "a")
+		<-time.After(time.Minute)
+		_, err = v.Open(ctx, "a", "place", fresh)
+		require.ErrorIs(t, err, vault.ErrNoKey)
+		_, err = v.Seal(ctx, "a", "place", nil)
+		require.ErrorIs(t, err, vault.ErrNoKey)
+	})
+}
+
+// Without an answer the key is used on: who needs nothing but the key must not be stopped by an outage.
+func TestAnOutageLeavesTheKeysInMemory(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, ring := newVault(t, "a")
+		silent := &silentKeys{keyring: ring}
+		local, err := vault.NewLocal(bytes.Repeat([]byte{7}, vault.KeySize))
+		require.NoError(t, err)
+		v := vault.New(local, silent)
+		sealed, err := v.Seal(t.Context(), "a", "place", []byte("text"))
+		require.NoError(t, err)
+		silent.silent = true
+		<-time.After(time.Minute)
+		started := time.Now()
+		_, err = v.Open(t.Context(), "a", "place", sealed)
+		require.NoError(t, err)
+		require.LessOrEqual(t, time.Since(started), time.Second)
+	})
+}
+
+// silentKeys is a table of keys that may not answer.
+type silentKeys struct {
+	*keyring
+
+	silent bool
+}
+
+func (k *silentKeys) WrappedKey(ctx context.Context, companyID string) ([]byte, error) {
+	if k.silent {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return k.keyring.WrappedKey(ctx, companyID)
 }

@@ -30,6 +30,10 @@ const (
 	BatchCompleted  = "batch.completed"
 )
 
+// WebhookTest is the type of what is sent to try an endpoint. It is no event: nothing happened, nobody can subscribe to it,
+// and it is not in the log.
+const WebhookTest = "webhook.test"
+
 var eventTypes = []string{
 	MessageReceived, MessageSent, MessageDelivered, MessageRead, MessagePlayed, MessageFailed, MessageExpired,
 	MessageCanceled, MessageUnconfirmed, MessageEdited, MessageRevoked, MessageReaction,

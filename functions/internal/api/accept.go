@@ -85,7 +85,7 @@ func (a *API) accept(ctx context.Context, o outgoing) (acceptance, error) {
 	if err != nil {
 		return acceptance{}, fmt.Errorf("accept: %w", err)
 	}
-	known, err := a.queries.PrepareSend(ctx, a.store.Pool(), db.PrepareSendParams{CompanyID: o.company, MessageID: id})
+	known, err := a.queries.PrepareSend(ctx, a.store.Pool(), db.PrepareSendParams{CompanyID: o.company, MessageID: id, Recipient: o.to})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return acceptance{}, problem.CompanyNotFound.With("companyId", o.company)
 	}
@@ -95,6 +95,9 @@ func (a *API) accept(ctx context.Context, o outgoing) (acceptance, error) {
 	queued := sealedSend{company: o.company, shard: known.Shard, id: id, content: o.content, file: o.file}
 	if known.MessageStatus != nil {
 		return a.repeat(ctx, queued, hash, known.MessageHash, *known.MessageStatus, *known.MessageReason)
+	}
+	if known.Suppressed {
+		return acceptance{}, problem.RecipientSuppressed.With("phone", o.to).With("companyId", o.company)
 	}
 	if err := a.spend(ctx, o.company, ratelimit.Limit{PerMinute: known.RatePerMinute, Burst: known.RateBurst}); err != nil {
 		return acceptance{}, err

@@ -26,6 +26,23 @@ var calls = []struct{ method, path, body, scope string }{
 	{http.MethodDelete, "/sessions/%c", "", "session"},
 	{http.MethodPost, "/sessions/%c/pairing-code", `{"phoneNumber":"79001234567"}`, "session"},
 	{http.MethodPost, "/webhooks", `{"url":"https://example.com","companyId":"%c"}`, "webhook"},
+	{http.MethodGet, "/webhooks?companyId=%c", "", "webhook"},
+	{http.MethodGet, "/webhooks/wh_x?companyId=%c", "", "webhook"},
+	{http.MethodPatch, "/webhooks/wh_x?companyId=%c", `{"enabled":true}`, "webhook"},
+	{http.MethodDelete, "/webhooks/wh_x?companyId=%c", "", "webhook"},
+	{http.MethodPost, "/webhooks/wh_x/test?companyId=%c", "", "webhook"},
+	{http.MethodPost, "/webhooks/wh_x/rotate-secret?companyId=%c", "", "webhook"},
+	{http.MethodGet, "/webhooks/wh_x/deliveries?companyId=%c", "", "webhook"},
+	{http.MethodPost, "/deliveries/0b0e8a52-4d5c-4a47-a9b1-0a2f5e8a6f01/replay?companyId=%c", "", "webhook"},
+	{http.MethodGet, "/keys?companyId=%c", "", "admin"},
+	{http.MethodGet, "/keys/key_x?companyId=%c", "", "admin"},
+	{http.MethodPatch, "/keys/key_x?companyId=%c", `{"name":"n"}`, "admin"},
+	{http.MethodDelete, "/keys/key_x?companyId=%c", "", "admin"},
+	{http.MethodDelete, "/companies/%c", "", "admin"},
+	{http.MethodGet, "/companies/%c/suppressions", "", "read"},
+	{http.MethodPost, "/companies/%c/suppressions", `{"phone":"79001234567"}`, "send"},
+	{http.MethodGet, "/companies/%c/suppressions/79001234567", "", "read"},
+	{http.MethodDelete, "/companies/%c/suppressions/79001234567", "", "send"},
 	{http.MethodPost, "/keys", `{"companyId":"%c","scopes":["read"]}`, "admin"},
 	{http.MethodPost, "/companies", `{"companyId":"%c"}`, "admin"},
 	{http.MethodGet, "/companies/%c", "", "read"},
@@ -91,7 +108,7 @@ func TestScopes(t *testing.T) {
 	for _, scope := range []string{"send", "read", "session", "webhook", "admin"} {
 		key := b.key(t, &own, scope)
 		for _, c := range calls {
-			if c.path == "/companies" {
+			if c.path == "/companies" || (c.path == "/companies/%c" && c.method == http.MethodDelete) {
 				continue // for admin keys of the installation only, see below
 			}
 			a := b.do(t, c.method, for_("own", c.path), key, for_("own", c.body))
@@ -104,6 +121,7 @@ func TestScopes(t *testing.T) {
 		}
 		b.do(t, http.MethodPost, "/companies", key, `{"companyId":"own"}`).status(403)
 		b.do(t, http.MethodPost, "/companies", key, `{"companyId":"new"}`).status(403)
+		b.do(t, http.MethodDelete, "/companies/own", key, "").status(403)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,6 +12,7 @@ import (
 
 	"wafleet/functions/internal/auth"
 	"wafleet/functions/internal/batch"
+	"wafleet/functions/internal/delivery"
 	contract "wafleet/shared/api"
 	"wafleet/shared/config"
 	"wafleet/shared/health"
@@ -24,7 +26,7 @@ import (
 	"wafleet/shared/webhook"
 )
 
-// Queue is the part of a queue.Queue that the API needs: sending, and a call that claims nothing to see whether it answers.
+// Queue is the part of a queue.Queue that the API needs: sending messages and webhook jobs, and a call that claims nothing to see whether it answers.
 type Queue interface {
 	Send(ctx context.Context, queue string, message queue.Message) error
 	SendBatch(ctx context.Context, queue string, messages []queue.Message) error
@@ -67,9 +69,15 @@ type API struct {
 	media    media.Store
 	fetcher  *media.Fetcher
 	voices   *media.Transcoder
+	enqueuer delivery.Enqueuer
+	tryouts  *turnstile
+	waiters  *turnstile
 	config   config.API
 	logger   *slog.Logger
 	started  time.Time
+
+	draining chan struct{} // closed when the process is about to end
+	drain    sync.Once
 
 	registry *prometheus.Registry
 	counts   *counters
@@ -89,12 +97,18 @@ func New(d Deps) *API {
 		ids: message.NewIDs(d.Installation.IDSecret), shards: d.Installation.Shards,
 		batches: batch.NewCreator(d.Store, d.Queue, d.Logger),
 		targets: targets, media: d.Media, fetcher: media.NewFetcher(targets, nil), voices: media.FindTranscoder(d.Config.FFmpeg),
+		enqueuer: delivery.NewEnqueuer(d.Store, d.Queue), tryouts: newTurnstile(maxTryouts, maxTryoutsEach),
+		waiters: newTurnstile(maxWaiters, maxWaitersEach), draining: make(chan struct{}),
 		config: d.Config, logger: d.Logger, started: time.Now(),
 		registry: d.Registry, counts: newCounters(d.Registry),
 	}
 	a.vitals = newVitals(a)
 	return a
 }
+
+// Drain lets go of the calls that only wait for something to happen, now and from now on, so that a server that is to stop
+// need not wait for them. It may be called more than once.
+func (a *API) Drain() { a.drain.Do(func() { close(a.draining) }) }
 
 // Handler serves the routes with these tags of the contract, or all routes and the pages beside them if none is named.
 func (a *API) Handler(tags ...string) http.Handler {

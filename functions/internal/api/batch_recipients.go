@@ -36,19 +36,19 @@ func (a *API) ListBatchRecipients(ctx context.Context, r contract.ListBatchRecip
 	return answer, nil
 }
 
-// page is a part of a batch's rows.
-type page struct {
+// rowsPage is a part of a batch's rows.
+type rowsPage struct {
 	statuses []string // of messages
 	invalid  bool     // also those that became none
 	after    int
 	limit    int
 }
 
-func recipientsPage(p contract.ListBatchRecipientsParams) (page, error) {
-	wanted := page{statuses: words(message.Statuses()), invalid: true, limit: defaultRecipientsPage}
+func recipientsPage(p contract.ListBatchRecipientsParams) (rowsPage, error) {
+	wanted := rowsPage{statuses: words(message.Statuses()), invalid: true, limit: defaultRecipientsPage}
 	if p.Status != nil {
 		if !p.Status.Valid() {
-			return page{}, invalid("status", "status is not one that a recipient can have")
+			return rowsPage{}, invalid("status", "status is not one that a recipient can have")
 		}
 		wanted.invalid = *p.Status == contract.RecipientStatusInvalid
 		wanted.statuses = []string{string(*p.Status)} // no message is invalid
@@ -56,13 +56,13 @@ func recipientsPage(p contract.ListBatchRecipientsParams) (page, error) {
 	if p.After != nil && *p.After != "" {
 		after, err := strconv.ParseInt(*p.After, 10, 32)
 		if err != nil || after < 0 {
-			return page{}, invalid("after", "after must be the next of an earlier call")
+			return rowsPage{}, invalid("after", "after must be the next of an earlier call")
 		}
 		wanted.after = int(after)
 	}
 	if p.Limit != nil {
 		if *p.Limit < 1 || *p.Limit > maxRecipientsPage {
-			return page{}, invalid("limit", fmt.Sprintf("limit must be between 1 and %d", maxRecipientsPage))
+			return rowsPage{}, invalid("limit", fmt.Sprintf("limit must be between 1 and %d", maxRecipientsPage))
 		}
 		wanted.limit = *p.Limit
 	}
@@ -70,7 +70,7 @@ func recipientsPage(p contract.ListBatchRecipientsParams) (page, error) {
 }
 
 // recipients merges the rows that became messages with those that were refused.
-func (a *API) recipients(ctx context.Context, b db.Batch, p page) ([]contract.BatchRow, error) {
+func (a *API) recipients(ctx context.Context, b db.Batch, p rowsPage) ([]contract.BatchRow, error) {
 	rows, err := a.queries.ListRows(ctx, a.store.Pool(), db.ListRowsParams{
 		CompanyID: b.CompanyID, Batch: b.ID, Statuses: p.statuses, After: p.after, PageSize: p.limit,
 	})

@@ -57,6 +57,7 @@ type bundle struct {
 	board    *rpc.Board
 	registry *prometheus.Registry
 	logs     *syncBuffer
+	api      *api.API
 	handler  http.Handler
 	admin    string // key
 }
@@ -104,10 +105,11 @@ func setup(t *testing.T, change ...func(*options)) *bundle {
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
 	b.board = rpc.NewBoard(client)
 
-	b.handler = api.New(api.Deps{
+	b.api = api.New(api.Deps{
 		Store: b.store, Vault: b.vault, Queue: sends, Media: o.media(b.media), Redis: client, Installation: installation, Config: o.config,
 		Logger: slog.New(slog.NewJSONHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelDebug})), Registry: b.registry,
-	}).Handler(o.handler...)
+	})
+	b.handler = b.api.Handler(o.handler...)
 	b.admin = b.key(t, nil, "admin")
 	return b
 }
@@ -294,6 +296,9 @@ var volatile = []struct {
 	{regexp.MustCompile(`"wh_[0-9a-f]{32}"`), `"<webhook id>"`},
 	{regexp.MustCompile(`"bat_[A-Z2-7]{26}"`), `"<batch id>"`},
 	{regexp.MustCompile(`"whsec_[A-Za-z0-9+/=]{44}"`), `"<secret>"`},
+	{regexp.MustCompile(`"[0-9a-f]{8}-[0-9a-f-]{27}"`), `"<delivery id>"`},
+	{regexp.MustCompile(`"(nextAttemptAt|revokedAt|previousSecretUntil|deliveredAt|failingSince)": "20[^"]*"`), `"$1": "<time>"`},
+	{regexp.MustCompile(`"durationMs": [0-9]+`), `"durationMs": "<ms>"`},
 	{regexp.MustCompile(`"evt_[0-9a-f-]{36}"`), `"<event id>"`},
 	{regexp.MustCompile(`"(createdAt|at|timestamp|expiresAt|sentAt)": "20[^"]*"`), `"$1": "<time>"`},
 	{regexp.MustCompile(`"memoryUsage": "[0-9]+MB"`), `"memoryUsage": "<n>MB"`},
@@ -393,6 +398,13 @@ func (q *breakableQueue) Send(ctx context.Context, name string, m queue.Message)
 		return errCut
 	}
 	return q.Queue.Send(ctx, name, m)
+}
+
+func (q *breakableQueue) SendBatch(ctx context.Context, name string, m []queue.Message) error {
+	if q.isCut() {
+		return errCut
+	}
+	return q.Queue.SendBatch(ctx, name, m)
 }
 
 func (q *breakableQueue) Extend(ctx context.Context, name string, handles []string, visibility time.Duration) error {

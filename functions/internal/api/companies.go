@@ -55,7 +55,7 @@ func (a *API) CreateCompany(ctx context.Context, r contract.CreateCompanyRequest
 	if errors.Is(err, store.ErrCompanyExists) {
 		// A call with the same key may have been first a moment ago.
 		if replayed, err = a.replay(ctx, made, &answer); err == nil && !replayed {
-			err = problem.CompanyExists.With("companyId", wanted.CompanyID)
+			err = a.companyExists(ctx, wanted.CompanyID)
 		}
 	}
 	if err != nil {

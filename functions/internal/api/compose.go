@@ -217,10 +217,3 @@ func fieldProblem(err error) error {
 	}
 	return invalid("type", err.Error())
 }
-
-func value(text *string) string {
-	if text == nil {
-		return ""
-	}
-	return *text
-}

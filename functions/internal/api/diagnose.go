@@ -261,6 +261,7 @@ func whyFailed(reason string) string {
 		"unconfirmed":               "WhatsApp never confirmed it; it may have arrived",
 		"unreadable":                "its content could not be read",
 		message.ReasonNotEnqueued:   "it never reached the queue; send it again",
+		message.ReasonSuppressed:    "the recipient does not want to hear from the company",
 	}
 	if text, ok := texts[reason]; ok {
 		return text

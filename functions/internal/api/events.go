@@ -3,10 +3,12 @@ package api
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"time"
 
 	contract "wafleet/shared/api"
+	"wafleet/shared/problem"
 	"wafleet/shared/store"
 	"wafleet/shared/store/db"
 	"wafleet/shared/webhook"
@@ -15,8 +17,11 @@ import (
 const (
 	defaultEventsPage, maxEventsPage = 100, 500
 	maxEventsWait                    = 20 // seconds
-	// eventsLook is the pause between two looks at the log while a call waits. Behind a proxy nobody can LISTEN.
-	eventsLook = 250 * time.Millisecond
+	// eventsLook is the pause between the first looks at the log while a call waits, and eventsRest that between later ones.
+	// Behind a proxy nobody can LISTEN.
+	eventsLook, eventsRest = 250 * time.Millisecond, time.Second
+	// maxWaiters is how many calls wait for events at a time in a process, and maxWaitersEach those of one company.
+	maxWaiters, maxWaitersEach = 512, 8
 )
 
 // ListEvents returns what happened after a cursor, and waits for something to happen if that is asked for.
@@ -55,28 +60,45 @@ func (a *API) ListEvents(ctx context.Context, r contract.ListEventsRequestObject
 	return answer, nil
 }
 
-// awaitEvents reads a page; while it is empty it looks again until the wait is over.
+// awaitEvents reads a page; while it is empty it looks again until the wait is over or the process is about to end.
 func (a *API) awaitEvents(ctx context.Context, page db.ListEventsParams, wait time.Duration) ([]db.Event, error) {
+	rows, err := a.readEvents(ctx, page)
+	if err != nil || len(rows) > 0 || wait == 0 {
+		return rows, err
+	}
+	leave, ok := a.waiters.enter(page.CompanyID)
+	if !ok {
+		return nil, problem.RateLimited.Saying("Too many calls are waiting for events").RetryAfter(busyRetry)
+	}
+	defer leave()
 	over := time.NewTimer(wait)
 	defer over.Stop()
-	look := time.NewTicker(eventsLook)
-	defer look.Stop()
-	for {
-		rows, err := a.queries.ListEvents(ctx, a.store.Pool(), page)
-		if err != nil {
-			return nil, fmt.Errorf("list events: %w", err)
-		}
-		if len(rows) > 0 || wait == 0 {
-			return rows, nil
-		}
+	for pause := eventsLook; ; pause = min(pause*5/4, eventsRest) {
+		look := time.NewTimer(pause + rand.N(pause/10)) //nolint:gosec // jitter needs no secrecy
+		last := false
 		select {
 		case <-look.C:
 		case <-over.C:
-			wait = 0 // one last look
+			last = true
+		case <-a.draining:
+			last = true
 		case <-ctx.Done():
+			look.Stop()
 			return nil, fmt.Errorf("wait for events: %w", ctx.Err())
 		}
+		look.Stop()
+		if rows, err = a.readEvents(ctx, page); err != nil || len(rows) > 0 || last {
+			return rows, err
+		}
 	}
+}
+
+func (a *API) readEvents(ctx context.Context, page db.ListEventsParams) ([]db.Event, error) {
+	rows, err := a.queries.ListEvents(ctx, a.store.Pool(), page)
+	if err != nil {
+		return nil, fmt.Errorf("list events: %w", err)
+	}
+	return rows, nil
 }
 
 func eventsPage(companyID string, p contract.ListEventsParams) (db.ListEventsParams, time.Duration, error) {

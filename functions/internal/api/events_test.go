@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"testing"
@@ -89,4 +90,50 @@ func TestEventsWaits(t *testing.T) {
 	require.Empty(t, a.value("data"))
 	require.Equal(t, "1", a.value("next"))
 	require.InDelta(t, time.Second, time.Since(started), float64(time.Second))
+}
+
+// A process that is about to end lets those go that only wait; what there is they get.
+func TestEventsEndWithTheProcess(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.company(t, "962302", session.Connected)
+	answers := make(chan answer, 1)
+	go func() { answers <- b.do(t, http.MethodGet, "/events?companyId=962302&wait=20", b.admin, "") }()
+	select {
+	case a := <-answers:
+		t.Fatalf("did not wait: %s", a.Body)
+	case <-time.After(300 * time.Millisecond):
+	}
+	b.api.Drain()
+	b.api.Drain()
+	select {
+	case a := <-answers:
+		require.Empty(t, a.status(200).value("data"))
+	case <-time.After(5 * time.Second):
+		t.Fatal("still waits")
+	}
+	b.do(t, http.MethodGet, "/events?companyId=962302&wait=20", b.admin, "").status(200) // nor does a late one wait
+}
+
+// A company that opens more and more waiting calls runs into its own bound.
+func TestEventsWaitersAreBounded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.company(t, "a", session.Connected)
+	b.company(t, "b", session.Connected)
+	ctx, cancel := context.WithCancel(t.Context())
+	codes := make(chan int, 16)
+	for range cap(codes) {
+		go func() { codes <- b.doWith(t, ctx, http.MethodGet, "/events?companyId=a&wait=20", b.admin, "").Code }()
+	}
+	for range 8 {
+		require.Equal(t, http.StatusTooManyRequests, <-codes)
+	}
+	b.do(t, http.MethodGet, "/events?companyId=a", b.admin, "").status(200) // who does not wait needs no place
+	b.do(t, http.MethodGet, "/events?companyId=b&wait=1", b.admin, "").status(200)
+	cancel()
+	for range 8 {
+		require.Equal(t, 499, <-codes, "the others have waited")
+	}
+	b.do(t, http.MethodGet, "/events?companyId=a&wait=1", b.admin, "").status(200)
 }

@@ -63,6 +63,31 @@ func once[T any](ctx context.Context, a *API, c creation, fresh T, create func(t
 	return fresh, false, err
 }
 
+// onceMade is once for an answer that only the creation tells, and that holds no secret: so nothing is sealed.
+func onceMade[T any](ctx context.Context, a *API, c creation, create func(tx pgx.Tx) (T, error)) (answer T, replayed bool, err error) {
+	if replayed, err = a.replay(ctx, c, &answer); replayed || err != nil {
+		return answer, replayed, err
+	}
+	err = a.store.InTx(ctx, func(tx pgx.Tx) error {
+		made, err := create(tx)
+		if err != nil {
+			return err
+		}
+		kept, err := a.wrap(ctx, c, made)
+		if err != nil {
+			return err
+		}
+		answer = made
+		return a.keep(ctx, tx, kept)
+	})
+	if errors.Is(err, errKeyTaken) {
+		var first T
+		replayed, err = a.replay(ctx, c, &first)
+		return first, replayed, err
+	}
+	return answer, false, err
+}
+
 // replay reads the kept answer of the first call with this key, if there was one.
 func (a *API) replay(ctx context.Context, c creation, into any) (bool, error) {
 	if c.key == nil {

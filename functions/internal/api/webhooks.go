@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	contract "wafleet/shared/api"
+	"wafleet/shared/problem"
 	"wafleet/shared/store/db"
 	"wafleet/shared/webhook"
 )
@@ -40,6 +41,9 @@ func (a *API) CreateWebhook(ctx context.Context, r contract.CreateWebhookRequest
 	}
 	made := creation{company: companyID, operation: "createWebhook", key: r.Params.IdempotencyKey, body: r.Body, secret: true}
 	answer, replayed, err := once(ctx, a, made, contract.CreateWebhookResponse{Success: true, Data: endpoint}, func(tx pgx.Tx) error {
+		if err := a.roomForEndpoint(ctx, tx, companyID); err != nil {
+			return err
+		}
 		_, err := a.queries.CreateEndpoint(ctx, tx, db.CreateEndpointParams{
 			ID: endpoint.ID, CompanyID: companyID, URL: endpoint.URL, Events: words(events), Secret: sealed,
 			LegacySignature: endpoint.LegacySignature,
@@ -55,6 +59,21 @@ func (a *API) CreateWebhook(ctx context.Context, r contract.CreateWebhookRequest
 	return contract.CreateWebhook201JSONResponse{
 		Body: answer, Headers: contract.CreateWebhook201ResponseHeaders{IdempotentReplayed: replayedHeader(replayed)},
 	}, nil
+}
+
+// roomForEndpoint refuses one too many. The company's row is locked, so that calls at the same time count one another.
+func (a *API) roomForEndpoint(ctx context.Context, tx pgx.Tx, companyID string) error {
+	if _, err := a.queries.HoldCompany(ctx, tx, companyID); err != nil {
+		return companyError("hold company", companyID, err)
+	}
+	endpoints, err := a.queries.CountEndpoints(ctx, tx, companyID)
+	if err != nil {
+		return fmt.Errorf("count endpoints: %w", err)
+	}
+	if endpoints >= maxEndpoints {
+		return problem.LimitReached.Saying(fmt.Sprintf("A company can have %d webhooks", maxEndpoints)).With("limit", maxEndpoints)
+	}
+	return nil
 }
 
 func checkEvents(events []contract.EventType) ([]contract.EventType, error) {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -93,6 +94,20 @@ func (a *Authenticator) remember(hash [sha256.Size]byte, p Principal) {
 		clear(a.known)
 	}
 	a.known[hash] = entry{principal: p, until: time.Now().Add(cacheFor)}
+}
+
+// Forget has a key looked up anew at its next use in this process; in others a change shows within cacheFor.
+func (a *Authenticator) Forget(keyID string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.DeleteFunc(a.known, func(_ [sha256.Size]byte, e entry) bool { return e.principal.KeyID == keyID })
+}
+
+// ForgetCompany is Forget for every key of a company.
+func (a *Authenticator) ForgetCompany(companyID string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.DeleteFunc(a.known, func(_ [sha256.Size]byte, e entry) bool { return e.principal.CompanyID == companyID })
 }
 
 // fromHeader returns the key of a request: "Authorization: Bearer <key>", or else X-API-Key.

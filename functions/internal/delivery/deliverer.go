@@ -18,13 +18,15 @@ import (
 )
 
 const (
-	// defaultInFlight is how many attempts of one endpoint may run at a time.
-	defaultInFlight = 4
+	// DefaultInFlight is how many attempts of one endpoint may run at a time.
+	DefaultInFlight = 4
 	// claimMargin is how much longer than an attempt a claim lasts: time to settle it.
 	claimMargin = 15 * time.Second
 	// failingAfter is how many failures in a row make an endpoint one that is only probed. It is above the default of
 	// InFlight, so that one restart on the other side does not suffice.
 	failingAfter = 5
+	// patience is for how long an endpoint may fail without a single success before it is disabled.
+	patience = 5 * 24 * time.Hour
 	// maxProbe is the longest time between two probes of a failing endpoint.
 	maxProbe = 5 * time.Minute
 	// parkedFor is when a parked delivery comes back if nobody called it.
@@ -86,7 +88,7 @@ func New(deps Deps, config Config) (*Deliverer, error) {
 			Name: "wafleet_webhook_attempts_total", Help: "Webhook attempts by how they ended.",
 		}, []string{"result"}),
 		schedule: config.Schedule,
-		inFlight: cmp.Or(config.InFlight, defaultInFlight),
+		inFlight: cmp.Or(config.InFlight, DefaultInFlight),
 		claimFor: cmp.Or(config.Claim, webhook.AttemptTimeout+claimMargin),
 	}
 	if d.schedule.Attempts() == 0 {

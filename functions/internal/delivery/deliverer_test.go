@@ -206,6 +206,93 @@ func TestGoneDisablesTheEndpointAndTellsTheOthers(t *testing.T) {
 	require.Empty(t, b.event(t, struct{}{}), "and nothing new is planned for it")
 }
 
+func TestFiveDaysOfFailureDisableTheEndpoint(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, options{schedule: "0,1h,1h,1h"})
+	failing, other := webhooktest.New(t), webhooktest.New(t)
+	failing.Answer(webhooktest.Answer{Status: http.StatusInternalServerError})
+	id, _ := b.endpoint(t, failing.URL, webhook.MessageSent)
+	b.endpoint(t, other.URL, webhook.WebhookDisabled)
+	first, second := b.event(t, struct{}{})[0], b.event(t, struct{}{})[0]
+	b.handle(t, first)
+	b.exec(t, `UPDATE webhook_endpoints SET failing_since = now() - interval '119 h' WHERE id = $1`, id)
+	b.due(t, first)
+	b.handle(t, first)
+	require.True(t, b.endpointRow(t, id).Enabled, "not a day too early")
+
+	b.exec(t, `UPDATE webhook_endpoints SET failing_since = now() - interval '121 h' WHERE id = $1`, id)
+	b.due(t, first)
+	b.queue.take(t, time.Hour) // retries
+	b.handleAll(t, first)
+	row := b.endpointRow(t, id)
+	require.False(t, row.Enabled)
+	require.Equal(t, "failing", row.DisabledReason)
+	dead := b.row(t, first)
+	require.Equal(t, []any{"dead", 3, "answered 500"}, []any{dead.State, dead.Attempts, dead.LastError})
+	var payload webhook.Payload
+	require.NoError(t, json.Unmarshal(other.Await(t, 1)[0].Body, &payload))
+	require.Equal(t, webhook.WebhookDisabled, payload.Type)
+	require.Contains(t, string(payload.Data), `"reason":"failing"`)
+	b.handle(t, second)
+	require.Equal(t, "dead", b.row(t, second).State, "what waits is listed as dead, to be replayed")
+	require.Len(t, failing.Requests(), 3)
+}
+
+// A success in between, and the five days begin anew.
+func TestASuccessEndsTheDaysOfFailure(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, options{})
+	receiver := webhooktest.New(t)
+	receiver.Answer(webhooktest.Answer{Status: http.StatusInternalServerError}, webhooktest.Answer{}, webhooktest.Answer{Status: http.StatusInternalServerError})
+	id, _ := b.endpoint(t, receiver.URL)
+	jobs := b.events(t, 3)
+	b.handle(t, jobs[0])
+	b.exec(t, `UPDATE webhook_endpoints SET failing_since = now() - interval '6 days'`)
+	b.handle(t, jobs[1], jobs[2])
+	row := b.endpointRow(t, id)
+	require.True(t, row.Enabled)
+	require.Equal(t, 1, row.Failures)
+	require.WithinDuration(t, time.Now(), *row.FailingSince, time.Minute)
+}
+
+// A dead letter that is replayed has the whole schedule before it, and a late word about an earlier attempt changes nothing.
+func TestAReplayedDeliveryStartsAnew(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, options{schedule: "0,1h"})
+	receiver := webhooktest.New(t)
+	receiver.Answer(webhooktest.Answer{Status: http.StatusInternalServerError})
+	b.endpoint(t, receiver.URL)
+	job := b.event(t, struct{}{})[0]
+	b.handle(t, job)
+	b.due(t, job)
+	b.handle(t, job)
+	require.Equal(t, "dead", b.row(t, job).State)
+
+	replay := func() {
+		_, err := b.store.Queries().ReplayDelivery(t.Context(), b.pool, db.ReplayDeliveryParams{
+			CompanyID: company, ID: job.DeliveryID, CreatedAt: job.CreatedAt, Hold: 60,
+		})
+		require.NoError(t, err)
+	}
+	replay()
+	b.handle(t, job)
+	row := b.row(t, job)
+	require.Equal(t, []any{"pending", 3}, []any{row.State, row.Attempts}, "the first of two attempts failed")
+	b.due(t, job)
+	b.handle(t, job)
+	require.Equal(t, "dead", b.row(t, job).State)
+
+	receiver.Answer(webhooktest.Answer{})
+	replay()
+	b.handle(t, job)
+	require.Equal(t, "delivered", b.row(t, job).State)
+	requests := receiver.Requests()
+	require.Len(t, requests, 5)
+	for _, r := range requests {
+		require.Equal(t, requests[0].Header.Get(webhook.HeaderID), r.Header.Get(webhook.HeaderID), "under one event id")
+	}
+}
+
 func TestDeletedEndpoint(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t, options{})

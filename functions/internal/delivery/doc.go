@@ -24,5 +24,6 @@
 // After failingAfter failures in a row the endpoint is only probed: by one delivery per step of the schedule, and where
 // steps are long by the first that falls due after maxProbe. For every other delivery that falls due meanwhile the probe
 // stands in: its step is skipped, unless it is the last one, so that nothing dies untried. The first success calls what
-// was parked or skipped, oldest first.
+// was parked or skipped, oldest first. An endpoint that answers 410, or that has failed for patience without a success, is
+// disabled; its company finds that in the event log and at its other endpoints.
 package delivery

@@ -24,6 +24,9 @@ const (
 	verdictOvertaken = "overtaken" // the claim had run out, and its new holder decides
 )
 
+// reasonFailing is the reason of an endpoint that was disabled because it failed for too long.
+const reasonFailing = "failing"
+
 // aftermath is what an attempt leads to beyond its own row: what is to be enqueued after the commit.
 type aftermath struct {
 	verdict string
@@ -49,7 +52,7 @@ func (d *Deliverer) settle(ctx context.Context, a attempt, outcome webhook.Outco
 		case outcome.Delivered():
 			after, err = d.deliver(ctx, tx, a, outcome)
 		case outcome.Disables():
-			after, err = d.disable(ctx, tx, a, outcome)
+			after, err = d.disable(ctx, tx, a, outcome, string(outcome.Result))
 		default:
 			after, err = d.fail(ctx, tx, a, outcome)
 		}
@@ -89,14 +92,17 @@ func (d *Deliverer) deliver(ctx context.Context, tx pgx.Tx, a attempt, outcome w
 }
 
 func (d *Deliverer) fail(ctx context.Context, tx pgx.Tx, a attempt, outcome webhook.Outcome) (aftermath, error) {
-	failures, err := d.queries.EndpointFailed(ctx, tx, db.EndpointFailedParams{
+	endpoint, err := d.queries.EndpointFailed(ctx, tx, db.EndpointFailedParams{
 		CompanyID: a.delivery.CompanyID, ID: a.endpoint.ID, Repeatedly: failingAfter,
-		Delay: min(d.schedule.Delay(a.endpoint.Failures+1), maxProbe).Seconds(),
+		Delay: min(d.schedule.Delay(a.endpoint.Failures+1), maxProbe).Seconds(), Patience: patience.Seconds(),
 	})
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) { // no rows: it was deleted meanwhile, which the next claim will find
 		return aftermath{}, fmt.Errorf("count failure: %w", err)
 	}
-	failing := failures >= failingAfter
+	if endpoint.Spent {
+		return d.disable(ctx, tx, a, outcome, reasonFailing)
+	}
+	failing := endpoint.Failures >= failingAfter
 	var (
 		after aftermath
 		rows  int64
@@ -137,10 +143,11 @@ func (d *Deliverer) retry(ctx context.Context, tx pgx.Tx, a attempt, outcome web
 	return rows, nil
 }
 
-func (d *Deliverer) disable(ctx context.Context, tx pgx.Tx, a attempt, outcome webhook.Outcome) (aftermath, error) {
+// disable ends an endpoint and tells the others of it. The delivery is a dead letter then, as those are that still wait.
+func (d *Deliverer) disable(ctx context.Context, tx pgx.Tx, a attempt, outcome webhook.Outcome, reason string) (aftermath, error) {
 	after := aftermath{verdict: verdictDisabled}
 	changed, err := d.queries.DisableEndpoint(ctx, tx, db.DisableEndpointParams{
-		CompanyID: a.delivery.CompanyID, ID: a.endpoint.ID, Reason: string(outcome.Result),
+		CompanyID: a.delivery.CompanyID, ID: a.endpoint.ID, Reason: reason,
 	})
 	if err != nil {
 		return after, fmt.Errorf("disable endpoint: %w", err)
@@ -151,7 +158,7 @@ func (d *Deliverer) disable(ctx context.Context, tx pgx.Tx, a attempt, outcome w
 	deliveries, err := d.store.AppendEvent(ctx, tx, store.Event{
 		CompanyID: a.delivery.CompanyID, Type: webhook.WebhookDisabled,
 		Data: endpointDisabled{
-			EndpointID: a.endpoint.ID, URL: a.endpoint.URL, Reason: string(outcome.Result), Timestamp: time.Now().UTC(),
+			EndpointID: a.endpoint.ID, URL: a.endpoint.URL, Reason: reason, Timestamp: time.Now().UTC(),
 		},
 	})
 	if err != nil {

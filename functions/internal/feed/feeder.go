@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
@@ -135,8 +136,8 @@ func (f *Feeder) feed(ctx context.Context, b db.Batch) error {
 	if err != nil {
 		return fmt.Errorf("feed batch %s: %w", b.BatchID, err)
 	}
-	read := func(recipients []byte) ([]store.BatchRow, []store.InvalidRow, error) {
-		return f.rowsOf(b, template, recipients)
+	read := func(recipients []byte, suppressed func([]string) ([]string, error)) ([]store.BatchRow, []store.InvalidRow, error) {
+		return f.rowsOf(b, template, recipients, suppressed)
 	}
 	for more, chunks := true, 0; more; chunks++ {
 		if more, err = f.store.FeedBatch(ctx, b, read); err != nil {
@@ -158,14 +159,28 @@ func (f *Feeder) feed(ctx context.Context, b db.Batch) error {
 }
 
 // rowsOf makes messages of some recipients. A row that was valid when the batch was created, and is not any more, is refused.
-func (f *Feeder) rowsOf(b db.Batch, template batch.Template, text []byte) (rows []store.BatchRow, refused []store.InvalidRow, err error) {
+func (f *Feeder) rowsOf(b db.Batch, template batch.Template, text []byte, suppressed func([]string) ([]string, error)) (
+	rows []store.BatchRow, refused []store.InvalidRow, err error,
+) {
 	var recipients []batch.Recipient
 	if err := json.Unmarshal(text, &recipients); err != nil {
 		return nil, nil, fmt.Errorf("decode recipients: %w", err)
 	}
-	// SUPPRESSIONS: the place to look all recipients of the chunk up at once (company and numbers, one query) and to refuse those
-	// that want nothing, as RECIPIENT_SUPPRESSED. FeedBatch takes them off the accepted rows and lists them as invalid.
+	addresses := make([]string, len(recipients))
+	for i := range recipients {
+		addresses[i] = recipients[i].To
+	}
+	unwilling, err := suppressed(addresses)
+	if err != nil {
+		return nil, nil, fmt.Errorf("look for suppressed recipients: %w", err)
+	}
 	for _, r := range recipients {
+		if slices.Contains(unwilling, r.To) {
+			refused = append(refused, store.InvalidRow{
+				Row: r.Row, Code: string(problem.RecipientSuppressed.Code), Message: problem.RecipientSuppressed.Message,
+			})
+			continue
+		}
 		content, err := template.Render(r.Fields)
 		if err != nil {
 			refused = append(refused, store.InvalidRow{Row: r.Row, Code: string(problem.Validation.Code), Message: err.Error()})

@@ -107,3 +107,17 @@ func TestWorkerTakesFromBothQueues(t *testing.T) {
 	b.await(t, 708, `SELECT count(*) FROM messages WHERE status = 'queued'`)
 	b.await(t, 0, `SELECT count(*) FROM queue_standard`)
 }
+
+func TestSuppressedRecipientsAreRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, address := range []string{"79000000002", "79000000004"} {
+		_, err := b.store.Queries().AddSuppression(t.Context(), b.pool, db.AddSuppressionParams{CompanyID: company, Address: address})
+		require.NoError(t, err)
+	}
+	id := b.create(t, company, 5)
+	require.NoError(t, b.feeder.HandleJob(t.Context(), b.job(t, company, id)))
+	require.Equal(t, 3, b.count(t, `SELECT count(*) FROM messages`))
+	require.Equal(t, 2, b.count(t, `SELECT count(*) FROM batch_invalid WHERE code = 'RECIPIENT_SUPPRESSED' AND batch_row IN (2, 4)`))
+	require.Equal(t, 3, b.count(t, `SELECT accepted FROM batches`))
+}

@@ -25,7 +25,7 @@ func (b *bundle) batch(t *testing.T, id string, fed bool) db.Batch {
 	if !fed {
 		return row
 	}
-	_, err = b.store.FeedBatch(t.Context(), row, func([]byte) ([]store.BatchRow, []store.InvalidRow, error) {
+	_, err = b.store.FeedBatch(t.Context(), row, func([]byte, func([]string) ([]string, error)) ([]store.BatchRow, []store.InvalidRow, error) {
 		return []store.BatchRow{{Row: 1, MessageID: "row of " + id, Phone: "79001234567", Content: []byte("content")}}, nil, nil
 	})
 	require.NoError(t, err)

@@ -37,6 +37,7 @@ const (
 	labelSecrets     = "secrets"
 	labelBatches     = "batches"
 	labelBatchEnds   = "batch_ends"
+	labelCompanies   = "companies"
 )
 
 // Deps is what a Sweeper works with.
@@ -75,11 +76,11 @@ func New(deps Deps, config Config) (*Sweeper, error) {
 		enqueuer: delivery.NewEnqueuer(deps.Store, deps.Queue),
 		swept: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "wafleet_swept_total",
-			Help: "What the sweeper found behind: messages not_enqueued and expired, webhook deliveries, old secrets, batches without a job, ends of batches.",
+			Help: "What the sweeper found behind: messages not_enqueued and expired, webhook deliveries, old secrets, batches without a job, ends of batches, deleted companies.",
 		}, []string{"what"}),
 		page: cmp.Or(config.Page, defaultPage),
 	}
-	for _, label := range []string{labelNotEnqueued, labelExpired, labelDeliveries, labelSecrets, labelBatches, labelBatchEnds} {
+	for _, label := range []string{labelNotEnqueued, labelExpired, labelDeliveries, labelSecrets, labelBatches, labelBatchEnds, labelCompanies} {
 		s.swept.WithLabelValues(label) // a rate needs a zero to start from
 	}
 	if deps.Metrics != nil {
@@ -105,6 +106,7 @@ func (s *Sweeper) Run(ctx context.Context) error {
 		{"drop old secrets", s.dropOldSecrets},
 		{"resume batches", s.resumeBatches},
 		{"end batches", s.endBatches},
+		{"purge deleted companies", s.purge},
 	} {
 		if ctx.Err() != nil {
 			break

@@ -228,7 +228,7 @@ func (s *sender) sendPage(ctx context.Context, page []db.PeekOutboxRow) (more bo
 				return false, err
 			}
 			if !begun {
-				continue // canceled or expired in between
+				continue // canceled, expired or suppressed in between
 			}
 		}
 		release := s.take(row.MessageID)
@@ -251,7 +251,7 @@ func (s *sender) following(ctx context.Context, rest []db.PeekOutboxRow, sendErr
 		return nil
 	}
 	next := &rest[0]
-	if s.giveWay(next) {
+	if s.giveWay(next) || next.Suppressed {
 		return nil
 	}
 	if next.Wire == nil && message.Kind(next.Kind).HasMedia() {
@@ -266,6 +266,9 @@ func (s *sender) following(ctx context.Context, rest []db.PeekOutboxRow, sendErr
 
 // begin claims a message, or concludes it at once if it can never be sent.
 func (s *sender) begin(ctx context.Context, conn Conn, row *db.PeekOutboxRow) (bool, error) {
+	if row.Suppressed {
+		return false, s.actor.move(ctx, store.Move{MessageID: row.MessageID, To: message.Failed, Reason: message.ReasonSuppressed})
+	}
 	err := s.actor.prepare(ctx, conn, row)
 	if errors.Is(err, errNoKeys) || offline(err) {
 		return false, err

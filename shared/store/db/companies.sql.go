@@ -24,7 +24,7 @@ const createCompany = `-- name: CreateCompany :one
 INSERT INTO companies (company_id, title, whatsapp_phone, whatsapp_config, whatsapp_status, shard, rate_per_minute, rate_burst)
 VALUES ($1, $2, $3, $4::jsonb, 'disconnected', $5, $6, $7)
 ON CONFLICT (company_id) DO NOTHING
-RETURNING id, company_id, title, whatsapp_enabled, whatsapp_phone, whatsapp_status, whatsapp_config, whatsapp_last_connected, whatsapp_connection_method, shard, rate_per_minute, rate_burst, created_at
+RETURNING id, company_id, title, whatsapp_enabled, whatsapp_phone, whatsapp_status, whatsapp_config, whatsapp_last_connected, whatsapp_connection_method, shard, rate_per_minute, rate_burst, created_at, deleted_at
 `
 
 type CreateCompanyParams struct {
@@ -62,6 +62,7 @@ func (q *Queries) CreateCompany(ctx context.Context, db DBTX, arg CreateCompanyP
 		&i.RatePerMinute,
 		&i.RateBurst,
 		&i.CreatedAt,
+		&i.DeletedAt,
 	)
 	return i, err
 }
@@ -88,6 +89,26 @@ INSERT INTO whatsapp_sessions (company_id) VALUES ($1)
 func (q *Queries) CreateCompanySession(ctx context.Context, db DBTX, companyID string) error {
 	_, err := db.Exec(ctx, createCompanySession, companyID)
 	return err
+}
+
+const deleteRestingSession = `-- name: DeleteRestingSession :execrows
+DELETE FROM whatsapp_sessions
+WHERE company_id = $1 AND desired_state <> 'running' AND observed_generation = desired_generation
+  AND NOT delete_after_logout AND state = ANY($2::text[])
+`
+
+type DeleteRestingSessionParams struct {
+	CompanyID string
+	Resting   []string
+}
+
+// 0 rows: the session is up, on its way, or its owner has not got to what was asked for last.
+func (q *Queries) DeleteRestingSession(ctx context.Context, db DBTX, arg DeleteRestingSessionParams) (int64, error) {
+	result, err := db.Exec(ctx, deleteRestingSession, arg.CompanyID, arg.Resting)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const findCompanyOfMessage = `-- name: FindCompanyOfMessage :many
@@ -128,7 +149,7 @@ func (q *Queries) FindCompanyWithKey(ctx context.Context, db DBTX) (string, erro
 }
 
 const getCompany = `-- name: GetCompany :one
-SELECT id, company_id, title, whatsapp_enabled, whatsapp_phone, whatsapp_status, whatsapp_config, whatsapp_last_connected, whatsapp_connection_method, shard, rate_per_minute, rate_burst, created_at FROM companies WHERE company_id = $1
+SELECT id, company_id, title, whatsapp_enabled, whatsapp_phone, whatsapp_status, whatsapp_config, whatsapp_last_connected, whatsapp_connection_method, shard, rate_per_minute, rate_burst, created_at, deleted_at FROM companies WHERE company_id = $1 AND deleted_at IS NULL
 `
 
 func (q *Queries) GetCompany(ctx context.Context, db DBTX, companyID string) (Company, error) {
@@ -148,6 +169,7 @@ func (q *Queries) GetCompany(ctx context.Context, db DBTX, companyID string) (Co
 		&i.RatePerMinute,
 		&i.RateBurst,
 		&i.CreatedAt,
+		&i.DeletedAt,
 	)
 	return i, err
 }
@@ -161,6 +183,76 @@ func (q *Queries) GetCompanyKey(ctx context.Context, db DBTX, companyID string) 
 	var wrapped []byte
 	err := row.Scan(&wrapped)
 	return wrapped, err
+}
+
+const holdCompany = `-- name: HoldCompany :one
+SELECT company_id FROM companies WHERE company_id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE
+`
+
+// Keeps a company from being deleted, and others who hold it waiting, until the transaction has added something to it.
+func (q *Queries) HoldCompany(ctx context.Context, db DBTX, companyID string) (string, error) {
+	row := db.QueryRow(ctx, holdCompany, companyID)
+	var company_id string
+	err := row.Scan(&company_id)
+	return company_id, err
+}
+
+const isCompanyDeleted = `-- name: IsCompanyDeleted :one
+SELECT (deleted_at IS NOT NULL)::boolean AS deleted FROM companies WHERE company_id = $1
+`
+
+// Whether an id that is taken is that of a company that was deleted.
+func (q *Queries) IsCompanyDeleted(ctx context.Context, db DBTX, companyID string) (bool, error) {
+	row := db.QueryRow(ctx, isCompanyDeleted, companyID)
+	var deleted bool
+	err := row.Scan(&deleted)
+	return deleted, err
+}
+
+const listCompanies = `-- name: ListCompanies :many
+SELECT id, company_id, title, whatsapp_enabled, whatsapp_phone, whatsapp_status, whatsapp_config, whatsapp_last_connected, whatsapp_connection_method, shard, rate_per_minute, rate_burst, created_at, deleted_at FROM companies WHERE company_id > $1::text AND deleted_at IS NULL
+ORDER BY company_id LIMIT $2::integer
+`
+
+type ListCompaniesParams struct {
+	After    string
+	PageSize int
+}
+
+// Every company of the installation, by id.
+func (q *Queries) ListCompanies(ctx context.Context, db DBTX, arg ListCompaniesParams) ([]Company, error) {
+	rows, err := db.Query(ctx, listCompanies, arg.After, arg.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Company
+	for rows.Next() {
+		var i Company
+		if err := rows.Scan(
+			&i.ID,
+			&i.CompanyID,
+			&i.Title,
+			&i.WhatsappEnabled,
+			&i.WhatsappPhone,
+			&i.WhatsappStatus,
+			&i.WhatsappConfig,
+			&i.WhatsappLastConnected,
+			&i.WhatsappConnectionMethod,
+			&i.Shard,
+			&i.RatePerMinute,
+			&i.RateBurst,
+			&i.CreatedAt,
+			&i.DeletedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const listCompaniesOfShard = `-- name: ListCompaniesOfShard :many
@@ -232,6 +324,18 @@ func (q *Queries) ListCompaniesOfShard(ctx context.Context, db DBTX, shard int) 
 	return items, nil
 }
 
+const markCompanyDeleted = `-- name: MarkCompanyDeleted :execrows
+UPDATE companies SET deleted_at = now() WHERE company_id = $1 AND deleted_at IS NULL
+`
+
+func (q *Queries) MarkCompanyDeleted(ctx context.Context, db DBTX, companyID string) (int64, error) {
+	result, err := db.Exec(ctx, markCompanyDeleted, companyID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const measureCompany = `-- name: MeasureCompany :one
 SELECT q.sent, q.received, q.failed,
     coalesce((SELECT avg(extract(epoch FROM n.sent_at - n.created_at))
@@ -262,14 +366,16 @@ func (q *Queries) MeasureCompany(ctx context.Context, db DBTX, companyID string)
 
 const prepareSend = `-- name: PrepareSend :one
 SELECT c.shard, c.rate_per_minute, c.rate_burst, s.state,
+       coalesce((SELECT true FROM suppressions x WHERE x.company_id = c.company_id AND x.address = $1::text), false)::boolean AS suppressed,
        m.body_hash AS message_hash, m.status AS message_status, m.reason AS message_reason
 FROM companies c
 JOIN whatsapp_sessions s ON s.company_id = c.company_id
-LEFT JOIN messages m ON m.company_id || '' = c.company_id AND m.direction = 'outgoing' AND m.message_id = $1
-WHERE c.company_id = $2
+LEFT JOIN messages m ON m.company_id || '' = c.company_id AND m.direction = 'outgoing' AND m.message_id = $2
+WHERE c.company_id = $3
 `
 
 type PrepareSendParams struct {
+	Recipient string
 	MessageID string
 	CompanyID string
 }
@@ -279,26 +385,43 @@ type PrepareSendRow struct {
 	RatePerMinute int
 	RateBurst     int
 	State         string
+	Suppressed    bool
 	MessageHash   []byte
 	MessageStatus *string
 	MessageReason *string
 }
 
 // All that a send needs to know, in one round trip: where the company's sends go, its limit, whether its session
-// takes any, and what has become of the message if this is a repeated call.
+// takes any, whether the recipient wants any, and what has become of the message if this is a repeated call.
 func (q *Queries) PrepareSend(ctx context.Context, db DBTX, arg PrepareSendParams) (PrepareSendRow, error) {
-	row := db.QueryRow(ctx, prepareSend, arg.MessageID, arg.CompanyID)
+	row := db.QueryRow(ctx, prepareSend, arg.Recipient, arg.MessageID, arg.CompanyID)
 	var i PrepareSendRow
 	err := row.Scan(
 		&i.Shard,
 		&i.RatePerMinute,
 		&i.RateBurst,
 		&i.State,
+		&i.Suppressed,
 		&i.MessageHash,
 		&i.MessageStatus,
 		&i.MessageReason,
 	)
 	return i, err
+}
+
+const shredCompany = `-- name: ShredCompany :exec
+WITH data_key AS (DELETE FROM company_keys k WHERE k.company_id = $1),
+    counter AS (DELETE FROM company_seq q WHERE q.company_id = $1),
+    keys AS (DELETE FROM api_keys a WHERE a.company_id = $1),
+    endpoints AS (DELETE FROM webhook_endpoints e WHERE e.company_id = $1),
+    answers AS (DELETE FROM idempotent_answers i WHERE i.company_id = $1)
+SELECT
+`
+
+// What opens a company's data, what acts for it, and what tells of it.
+func (q *Queries) ShredCompany(ctx context.Context, db DBTX, companyID string) error {
+	_, err := db.Exec(ctx, shredCompany, companyID)
+	return err
 }
 
 const updateCompany = `-- name: UpdateCompany :one
@@ -308,8 +431,8 @@ UPDATE companies SET
     whatsapp_config = coalesce($3::jsonb, whatsapp_config),
     rate_per_minute = coalesce(nullif($4::integer, 0), rate_per_minute),
     rate_burst = coalesce(nullif($5::integer, 0), rate_burst)
-WHERE company_id = $6
-RETURNING id, company_id, title, whatsapp_enabled, whatsapp_phone, whatsapp_status, whatsapp_config, whatsapp_last_connected, whatsapp_connection_method, shard, rate_per_minute, rate_burst, created_at
+WHERE company_id = $6 AND deleted_at IS NULL
+RETURNING id, company_id, title, whatsapp_enabled, whatsapp_phone, whatsapp_status, whatsapp_config, whatsapp_last_connected, whatsapp_connection_method, shard, rate_per_minute, rate_burst, created_at, deleted_at
 `
 
 type UpdateCompanyParams struct {
@@ -346,6 +469,7 @@ func (q *Queries) UpdateCompany(ctx context.Context, db DBTX, arg UpdateCompanyP
 		&i.RatePerMinute,
 		&i.RateBurst,
 		&i.CreatedAt,
+		&i.DeletedAt,
 	)
 	return i, err
 }

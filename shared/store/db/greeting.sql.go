@@ -40,8 +40,9 @@ func (q *Queries) MeetContact(ctx context.Context, db DBTX, arg MeetContactParam
 
 const queueGreeting = `-- name: QueueGreeting :execrows
 INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, body, body_hash, enqueued_at, expires_at, trace)
-VALUES ($1, $2::text, $3, 'outgoing', 'queued', $4, 'text', $2::text, $5, $6, now(), now() + interval '1 day',
-    jsonb_build_array(jsonb_build_object('status', 'queued', 'at', now(), 'host', $7::text)))
+SELECT $1::text, $2::text, $3, 'outgoing', 'queued', $4, 'text', $2::text, $5, $6, now(), now() + interval '1 day',
+    jsonb_build_array(jsonb_build_object('status', 'queued', 'at', now(), 'host', $7::text))
+WHERE NOT EXISTS (SELECT FROM suppressions x WHERE x.company_id = $1::text AND x.address = $2::text)
 ON CONFLICT (company_id, direction, message_id) DO NOTHING
 `
 
@@ -55,7 +56,8 @@ type QueueGreetingParams struct {
 	HostID    string
 }
 
-// A send that nobody accepted: it waits in the outbox from the start. 0 rows: it is there already.
+// A send that nobody accepted: it waits in the outbox from the start. 0 rows: it is there already, or
+// the contact wants none.
 func (q *Queries) QueueGreeting(ctx context.Context, db DBTX, arg QueueGreetingParams) (int64, error) {
 	result, err := db.Exec(ctx, queueGreeting,
 		arg.CompanyID,

@@ -56,6 +56,41 @@ func (q *Queries) EnsureKey(ctx context.Context, db DBTX, arg EnsureKeyParams) e
 	return err
 }
 
+const findCompanyOfKey = `-- name: FindCompanyOfKey :one
+SELECT company_id::text FROM api_keys WHERE id = $1 AND company_id IS NOT NULL
+`
+
+func (q *Queries) FindCompanyOfKey(ctx context.Context, db DBTX, id string) (string, error) {
+	row := db.QueryRow(ctx, findCompanyOfKey, id)
+	var company_id string
+	err := row.Scan(&company_id)
+	return company_id, err
+}
+
+const getKey = `-- name: GetKey :one
+SELECT id, company_id, name, hash, scopes, created_at, revoked_at FROM api_keys WHERE company_id = $1 AND id = $2
+`
+
+type GetKeyParams struct {
+	CompanyID *string
+	ID        string
+}
+
+func (q *Queries) GetKey(ctx context.Context, db DBTX, arg GetKeyParams) (ApiKey, error) {
+	row := db.QueryRow(ctx, getKey, arg.CompanyID, arg.ID)
+	var i ApiKey
+	err := row.Scan(
+		&i.ID,
+		&i.CompanyID,
+		&i.Name,
+		&i.Hash,
+		&i.Scopes,
+		&i.CreatedAt,
+		&i.RevokedAt,
+	)
+	return i, err
+}
+
 const getKeyByHash = `-- name: GetKeyByHash :one
 SELECT id, company_id, scopes FROM api_keys WHERE hash = $1 AND revoked_at IS NULL
 `
@@ -70,5 +105,104 @@ func (q *Queries) GetKeyByHash(ctx context.Context, db DBTX, hash []byte) (GetKe
 	row := db.QueryRow(ctx, getKeyByHash, hash)
 	var i GetKeyByHashRow
 	err := row.Scan(&i.ID, &i.CompanyID, &i.Scopes)
+	return i, err
+}
+
+const listKeys = `-- name: ListKeys :many
+SELECT id, company_id, name, hash, scopes, created_at, revoked_at FROM api_keys WHERE company_id = $1 AND id > $2::text ORDER BY id LIMIT $3::integer
+`
+
+type ListKeysParams struct {
+	CompanyID *string
+	After     string
+	PageSize  int
+}
+
+// Revoked ones too: who looks for a leaked key wants to see that it is.
+func (q *Queries) ListKeys(ctx context.Context, db DBTX, arg ListKeysParams) ([]ApiKey, error) {
+	rows, err := db.Query(ctx, listKeys, arg.CompanyID, arg.After, arg.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ApiKey
+	for rows.Next() {
+		var i ApiKey
+		if err := rows.Scan(
+			&i.ID,
+			&i.CompanyID,
+			&i.Name,
+			&i.Hash,
+			&i.Scopes,
+			&i.CreatedAt,
+			&i.RevokedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const revokeKey = `-- name: RevokeKey :one
+UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE company_id = $1 AND id = $2
+RETURNING id, company_id, name, hash, scopes, created_at, revoked_at
+`
+
+type RevokeKeyParams struct {
+	CompanyID *string
+	ID        string
+}
+
+// Once and for ever: revoking it again changes nothing.
+func (q *Queries) RevokeKey(ctx context.Context, db DBTX, arg RevokeKeyParams) (ApiKey, error) {
+	row := db.QueryRow(ctx, revokeKey, arg.CompanyID, arg.ID)
+	var i ApiKey
+	err := row.Scan(
+		&i.ID,
+		&i.CompanyID,
+		&i.Name,
+		&i.Hash,
+		&i.Scopes,
+		&i.CreatedAt,
+		&i.RevokedAt,
+	)
+	return i, err
+}
+
+const updateKey = `-- name: UpdateKey :one
+UPDATE api_keys SET name = coalesce($1, name), scopes = coalesce($2::text[], scopes)
+WHERE company_id = $3 AND id = $4 AND revoked_at IS NULL
+RETURNING id, company_id, name, hash, scopes, created_at, revoked_at
+`
+
+type UpdateKeyParams struct {
+	Name      *string
+	Scopes    []string
+	CompanyID *string
+	ID        string
+}
+
+// What is not given stays as it is.
+func (q *Queries) UpdateKey(ctx context.Context, db DBTX, arg UpdateKeyParams) (ApiKey, error) {
+	row := db.QueryRow(ctx, updateKey,
+		arg.Name,
+		arg.Scopes,
+		arg.CompanyID,
+		arg.ID,
+	)
+	var i ApiKey
+	err := row.Scan(
+		&i.ID,
+		&i.CompanyID,
+		&i.Name,
+		&i.Hash,
+		&i.Scopes,
+		&i.CreatedAt,
+		&i.RevokedAt,
+	)
 	return i, err
 }

@@ -80,6 +80,7 @@ type Company struct {
 	RatePerMinute            int
 	RateBurst                int
 	CreatedAt                time.Time
+	DeletedAt                *time.Time
 }
 
 type CompanyKey struct {
@@ -417,6 +418,18 @@ type ShardLease struct {
 	Epoch     int64
 	ExpiresAt time.Time
 	Target    *string
+}
+
+type Suppression struct {
+	CompanyID string
+	// the digits of a number, or a hidden id with its @lid: as in messages.phone
+	Address string
+	// the address that all rows of one person share, and that is listed
+	Person    string
+	Source    string
+	MessageID *string
+	Note      string
+	CreatedAt time.Time
 }
 
 type WebhookDelivery struct {

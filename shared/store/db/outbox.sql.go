@@ -39,7 +39,8 @@ type AcceptMessageParams struct {
 
 // Plans are kept from a time when the table was nearly empty and any index looked best. So each statement on a message goes
 // by the one index that its conditions allow: `company_id || ”` keeps it off those that begin with the company, and
-// `status || ”` off those of one status; what is in flight has an index on that expression (plans_test.go).
+// `status || ”` off those of one status; what is in flight has an index on that expression (plans_test.go). Whether the
+// recipient is suppressed is asked by a scalar subquery: an EXISTS could become a join, or a hash of everybody who is.
 // Step 1 of a send: the row under its final id, before anything is queued. 0 rows: the id exists.
 func (q *Queries) AcceptMessage(ctx context.Context, db DBTX, arg AcceptMessageParams) (int64, error) {
 	row := db.QueryRow(ctx, acceptMessage,
@@ -116,6 +117,7 @@ begun AS (
     WHERE m.company_id || '' = $6 AND m.direction = 'outgoing' AND m.message_id = $7 AND m.status || '' = 'queued'
       AND (m.expires_at IS NULL OR m.expires_at > now())
       AND (m.batch IS NULL OR (SELECT b.id FROM batches b WHERE b.company_id || '' = $6 AND b.id = m.batch AND b.status = 'running' FOR KEY SHARE) IS NOT NULL)
+      AND (SELECT true FROM suppressions x WHERE x.company_id = m.company_id AND x.address = m.phone) IS NULL
     RETURNING m.id
 ), moved AS (
     UPDATE messages m SET
@@ -305,6 +307,7 @@ FROM fence
 WHERE m.company_id || '' = $5 AND m.direction = 'outgoing' AND m.message_id = $6 AND m.status || '' = 'queued'
   AND (m.expires_at IS NULL OR m.expires_at > now())
   AND (m.batch IS NULL OR (SELECT b.id FROM batches b WHERE b.company_id || '' = $5 AND b.id = m.batch AND b.status = 'running' FOR KEY SHARE) IS NOT NULL)
+  AND (SELECT true FROM suppressions x WHERE x.company_id = m.company_id AND x.address = m.phone) IS NULL
 `
 
 type BeginSendingParams struct {
@@ -835,7 +838,8 @@ func (q *Queries) MoveMessage(ctx context.Context, db DBTX, arg MoveMessageParam
 
 const peekOutbox = `-- name: PeekOutbox :many
 SELECT p.id, p.message_id, p.phone, p.chat, p.kind, p.lane, p.body, p.wire, p.attempt, p.client_ref, p.created_at, p.expires_at,
-    now()::timestamptz AS at
+    now()::timestamptz AS at,
+    coalesce((SELECT true FROM suppressions x WHERE x.company_id = $1 AND x.address = p.phone), false)::boolean AS suppressed
 FROM (
     (SELECT m.id, m.company_id, m.phone, m.message, m.message_id, m.direction, m.status, m.created_at, m.shard, m.kind, m.chat, m.lane, m.client_ref, m.body, m.body_hash, m.wire, m.reason, m.trace, m.enqueued_at, m.due_at, m.expires_at, m.attempt, m.resends, m.term, m.incarnation, m.sent_at, m.delivered_at, m.read_at, m.played_at, m.wa_message_id, m.sender, m.sender_name, m.batch, m.batch_row FROM messages m
     WHERE m.company_id = $1 AND m.direction = 'outgoing' AND m.status = 'queued' AND m.batch IS NULL AND m.due_at <= now()
@@ -869,19 +873,20 @@ type PeekOutboxParams struct {
 }
 
 type PeekOutboxRow struct {
-	ID        int64
-	MessageID string
-	Phone     string
-	Chat      string
-	Kind      string
-	Lane      int
-	Body      []byte
-	Wire      []byte
-	Attempt   int
-	ClientRef *string
-	CreatedAt time.Time
-	ExpiresAt *time.Time
-	At        time.Time
+	ID         int64
+	MessageID  string
+	Phone      string
+	Chat       string
+	Kind       string
+	Lane       int
+	Body       []byte
+	Wire       []byte
+	Attempt    int
+	ClientRef  *string
+	CreatedAt  time.Time
+	ExpiresAt  *time.Time
+	At         time.Time
+	Suppressed bool
 }
 
 // The next messages to send, none of a chat that an undecided message holds. Rows of batches are looked up through the
@@ -909,6 +914,7 @@ func (q *Queries) PeekOutbox(ctx context.Context, db DBTX, arg PeekOutboxParams)
 			&i.CreatedAt,
 			&i.ExpiresAt,
 			&i.At,
+			&i.Suppressed,
 		); err != nil {
 			return nil, err
 		}

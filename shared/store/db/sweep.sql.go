@@ -69,6 +69,42 @@ func (q *Queries) EnqueueDueDeliveries(ctx context.Context, db DBTX, arg Enqueue
 	return items, nil
 }
 
+const holdDeletedCompany = `-- name: HoldDeletedCompany :one
+SELECT company_id FROM companies WHERE company_id = $1 AND deleted_at IS NOT NULL FOR UPDATE SKIP LOCKED
+`
+
+// Nobody else takes away what the company left behind, or gives its id to another one meanwhile.
+func (q *Queries) HoldDeletedCompany(ctx context.Context, db DBTX, companyID string) (string, error) {
+	row := db.QueryRow(ctx, holdDeletedCompany, companyID)
+	var company_id string
+	err := row.Scan(&company_id)
+	return company_id, err
+}
+
+const listDeletedCompanies = `-- name: ListDeletedCompanies :many
+SELECT company_id FROM companies WHERE deleted_at IS NOT NULL ORDER BY deleted_at LIMIT $1::integer
+`
+
+func (q *Queries) ListDeletedCompanies(ctx context.Context, db DBTX, pageSize int) ([]string, error) {
+	rows, err := db.Query(ctx, listDeletedCompanies, pageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var company_id string
+		if err := rows.Scan(&company_id); err != nil {
+			return nil, err
+		}
+		items = append(items, company_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listExpired = `-- name: ListExpired :many
 SELECT id, company_id, message_id, expires_at::timestamptz AS expired_at FROM messages
 WHERE direction = 'outgoing' AND status IN ('accepted', 'queued') AND expires_at < now()
@@ -185,4 +221,76 @@ func (q *Queries) LockNotEnqueued(ctx context.Context, db DBTX, arg LockNotEnque
 	var id int64
 	err := row.Scan(&id)
 	return id, err
+}
+
+const purgeCompany = `-- name: PurgeCompany :execrows
+DELETE FROM companies WHERE company_id = $1 AND deleted_at < now() - make_interval(secs => $2::float8)
+`
+
+type PurgeCompanyParams struct {
+	CompanyID string
+	Keep      float64
+}
+
+// The rest goes with it. 0 rows: its id is not to be given away yet.
+func (q *Queries) PurgeCompany(ctx context.Context, db DBTX, arg PurgeCompanyParams) (int64, error) {
+	result, err := db.Exec(ctx, purgeCompany, arg.CompanyID, arg.Keep)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const purgeDeliveries = `-- name: PurgeDeliveries :execrows
+DELETE FROM webhook_deliveries x WHERE x.company_id = $1
+  AND (x.id, x.created_at) IN (SELECT d.id, d.created_at FROM webhook_deliveries d WHERE d.company_id = $1 LIMIT $2::integer)
+`
+
+type PurgeDeliveriesParams struct {
+	CompanyID string
+	PageSize  int
+}
+
+func (q *Queries) PurgeDeliveries(ctx context.Context, db DBTX, arg PurgeDeliveriesParams) (int64, error) {
+	result, err := db.Exec(ctx, purgeDeliveries, arg.CompanyID, arg.PageSize)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const purgeEvents = `-- name: PurgeEvents :execrows
+DELETE FROM events x WHERE x.company_id = $1
+  AND x.seq <= (SELECT max(p.seq) FROM (SELECT e.seq FROM events e WHERE e.company_id = $1 ORDER BY e.seq LIMIT $2::integer) AS p)
+`
+
+type PurgeEventsParams struct {
+	CompanyID string
+	PageSize  int
+}
+
+func (q *Queries) PurgeEvents(ctx context.Context, db DBTX, arg PurgeEventsParams) (int64, error) {
+	result, err := db.Exec(ctx, purgeEvents, arg.CompanyID, arg.PageSize)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const purgeMessages = `-- name: PurgeMessages :execrows
+DELETE FROM messages x WHERE x.company_id = $1
+  AND x.id IN (SELECT m.id FROM messages m WHERE m.company_id = $1 ORDER BY m.id LIMIT $2::integer)
+`
+
+type PurgeMessagesParams struct {
+	CompanyID string
+	PageSize  int
+}
+
+func (q *Queries) PurgeMessages(ctx context.Context, db DBTX, arg PurgeMessagesParams) (int64, error) {
+	result, err := db.Exec(ctx, purgeMessages, arg.CompanyID, arg.PageSize)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }

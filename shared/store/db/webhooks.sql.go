@@ -119,6 +119,17 @@ func (q *Queries) ClaimDelivery(ctx context.Context, db DBTX, arg ClaimDeliveryP
 	return i, err
 }
 
+const countEndpoints = `-- name: CountEndpoints :one
+SELECT count(*) FROM webhook_endpoints WHERE company_id = $1
+`
+
+func (q *Queries) CountEndpoints(ctx context.Context, db DBTX, companyID string) (int64, error) {
+	row := db.QueryRow(ctx, countEndpoints, companyID)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const createEndpoint = `-- name: CreateEndpoint :one
 INSERT INTO webhook_endpoints (id, company_id, url, events, secret, legacy_signature)
 VALUES ($1, $2, $3, $4, $5, $6)
@@ -163,6 +174,24 @@ func (q *Queries) CreateEndpoint(ctx context.Context, db DBTX, arg CreateEndpoin
 	return i, err
 }
 
+const deleteEndpoint = `-- name: DeleteEndpoint :execrows
+DELETE FROM webhook_endpoints WHERE company_id = $1 AND id = $2
+`
+
+type DeleteEndpointParams struct {
+	CompanyID string
+	ID        string
+}
+
+// Its deliveries stay until somebody comes for them (BuryOrphan).
+func (q *Queries) DeleteEndpoint(ctx context.Context, db DBTX, arg DeleteEndpointParams) (int64, error) {
+	result, err := db.Exec(ctx, deleteEndpoint, arg.CompanyID, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const disableEndpoint = `-- name: DisableEndpoint :execrows
 UPDATE webhook_endpoints SET enabled = false, disabled_reason = $1
 WHERE company_id = $2 AND id = $3 AND enabled
@@ -182,11 +211,37 @@ func (q *Queries) DisableEndpoint(ctx context.Context, db DBTX, arg DisableEndpo
 	return result.RowsAffected(), nil
 }
 
+const endOfWindow = `-- name: EndOfWindow :one
+SELECT event_seq FROM webhook_deliveries
+WHERE company_id = $1 AND endpoint_id = $2 AND event_seq < $3
+ORDER BY event_seq DESC OFFSET $4::integer LIMIT 1
+`
+
+type EndOfWindowParams struct {
+	CompanyID  string
+	EndpointID string
+	Before     int64
+	Size       int
+}
+
+// Where a look at so many deliveries ends. 0 rows: they all fit in.
+func (q *Queries) EndOfWindow(ctx context.Context, db DBTX, arg EndOfWindowParams) (int64, error) {
+	row := db.QueryRow(ctx, endOfWindow,
+		arg.CompanyID,
+		arg.EndpointID,
+		arg.Before,
+		arg.Size,
+	)
+	var event_seq int64
+	err := row.Scan(&event_seq)
+	return event_seq, err
+}
+
 const endpointFailed = `-- name: EndpointFailed :one
 UPDATE webhook_endpoints e SET failures = e.failures + 1, failing_since = coalesce(e.failing_since, now()),
     probe_at = CASE WHEN e.failures + 1 >= $1::integer THEN now() + make_interval(secs => $2::float8) END
 WHERE e.company_id = $3 AND e.id = $4
-RETURNING e.failures
+RETURNING e.failures, (e.failing_since < now() - make_interval(secs => $5::float8))::boolean AS spent
 `
 
 type EndpointFailedParams struct {
@@ -194,19 +249,27 @@ type EndpointFailedParams struct {
 	Delay      float64
 	CompanyID  string
 	ID         string
+	Patience   float64
 }
 
-// Counts, and from the given number on sets the time of the next probe.
-func (q *Queries) EndpointFailed(ctx context.Context, db DBTX, arg EndpointFailedParams) (int, error) {
+type EndpointFailedRow struct {
+	Failures int
+	Spent    bool
+}
+
+// Counts, and from the given number on sets the time of the next probe. Spent: it has failed for so long that nothing more
+// is to be sent.
+func (q *Queries) EndpointFailed(ctx context.Context, db DBTX, arg EndpointFailedParams) (EndpointFailedRow, error) {
 	row := db.QueryRow(ctx, endpointFailed,
 		arg.Repeatedly,
 		arg.Delay,
 		arg.CompanyID,
 		arg.ID,
+		arg.Patience,
 	)
-	var failures int
-	err := row.Scan(&failures)
-	return failures, err
+	var i EndpointFailedRow
+	err := row.Scan(&i.Failures, &i.Spent)
+	return i, err
 }
 
 const endpointSucceeded = `-- name: EndpointSucceeded :exec
@@ -222,6 +285,28 @@ type EndpointSucceededParams struct {
 func (q *Queries) EndpointSucceeded(ctx context.Context, db DBTX, arg EndpointSucceededParams) error {
 	_, err := db.Exec(ctx, endpointSucceeded, arg.CompanyID, arg.ID)
 	return err
+}
+
+const findCompanyOfDelivery = `-- name: FindCompanyOfDelivery :one
+SELECT company_id FROM webhook_deliveries WHERE id = $1
+`
+
+func (q *Queries) FindCompanyOfDelivery(ctx context.Context, db DBTX, id uuid.UUID) (string, error) {
+	row := db.QueryRow(ctx, findCompanyOfDelivery, id)
+	var company_id string
+	err := row.Scan(&company_id)
+	return company_id, err
+}
+
+const findCompanyOfEndpoint = `-- name: FindCompanyOfEndpoint :one
+SELECT company_id FROM webhook_endpoints WHERE id = $1
+`
+
+func (q *Queries) FindCompanyOfEndpoint(ctx context.Context, db DBTX, id string) (string, error) {
+	row := db.QueryRow(ctx, findCompanyOfEndpoint, id)
+	var company_id string
+	err := row.Scan(&company_id)
+	return company_id, err
 }
 
 const finishDelivery = `-- name: FinishDelivery :execrows
@@ -270,6 +355,40 @@ func (q *Queries) ForgetJobs(ctx context.Context, db DBTX, arg ForgetJobsParams)
 	return err
 }
 
+const getDelivery = `-- name: GetDelivery :one
+SELECT id, company_id, endpoint_id, event_seq, event_id, event_type, state, attempts, skipped, parked, next_attempt_at, claimed_until, enqueued_until, last_status, last_error, delivered_at, created_at FROM webhook_deliveries WHERE company_id || '' = $1 AND id = $2
+`
+
+type GetDeliveryParams struct {
+	CompanyID string
+	ID        uuid.UUID
+}
+
+func (q *Queries) GetDelivery(ctx context.Context, db DBTX, arg GetDeliveryParams) (WebhookDelivery, error) {
+	row := db.QueryRow(ctx, getDelivery, arg.CompanyID, arg.ID)
+	var i WebhookDelivery
+	err := row.Scan(
+		&i.ID,
+		&i.CompanyID,
+		&i.EndpointID,
+		&i.EventSeq,
+		&i.EventID,
+		&i.EventType,
+		&i.State,
+		&i.Attempts,
+		&i.Skipped,
+		&i.Parked,
+		&i.NextAttemptAt,
+		&i.ClaimedUntil,
+		&i.EnqueuedUntil,
+		&i.LastStatus,
+		&i.LastError,
+		&i.DeliveredAt,
+		&i.CreatedAt,
+	)
+	return i, err
+}
+
 const getEndpoint = `-- name: GetEndpoint :one
 SELECT id, company_id, url, events, secret, previous_secret, previous_until, legacy_signature, enabled, disabled_reason, failures, failing_since, probe_at, created_at FROM webhook_endpoints WHERE company_id = $1 AND id = $2
 `
@@ -299,6 +418,165 @@ func (q *Queries) GetEndpoint(ctx context.Context, db DBTX, arg GetEndpointParam
 		&i.CreatedAt,
 	)
 	return i, err
+}
+
+const listDeadDeliveries = `-- name: ListDeadDeliveries :many
+SELECT id, company_id, endpoint_id, event_seq, event_id, event_type, state, attempts, skipped, parked, next_attempt_at, claimed_until, enqueued_until, last_status, last_error, delivered_at, created_at FROM webhook_deliveries
+WHERE company_id || '' = $1 AND endpoint_id = $2 AND event_seq < $3 AND state = 'dead'
+ORDER BY event_seq DESC LIMIT $4::integer
+`
+
+type ListDeadDeliveriesParams struct {
+	CompanyID  string
+	EndpointID string
+	Before     int64
+	PageSize   int
+}
+
+// Dead letters have an index of their own, which only this expression leads to.
+func (q *Queries) ListDeadDeliveries(ctx context.Context, db DBTX, arg ListDeadDeliveriesParams) ([]WebhookDelivery, error) {
+	rows, err := db.Query(ctx, listDeadDeliveries,
+		arg.CompanyID,
+		arg.EndpointID,
+		arg.Before,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []WebhookDelivery
+	for rows.Next() {
+		var i WebhookDelivery
+		if err := rows.Scan(
+			&i.ID,
+			&i.CompanyID,
+			&i.EndpointID,
+			&i.EventSeq,
+			&i.EventID,
+			&i.EventType,
+			&i.State,
+			&i.Attempts,
+			&i.Skipped,
+			&i.Parked,
+			&i.NextAttemptAt,
+			&i.ClaimedUntil,
+			&i.EnqueuedUntil,
+			&i.LastStatus,
+			&i.LastError,
+			&i.DeliveredAt,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listDeliveries = `-- name: ListDeliveries :many
+SELECT id, company_id, endpoint_id, event_seq, event_id, event_type, state, attempts, skipped, parked, next_attempt_at, claimed_until, enqueued_until, last_status, last_error, delivered_at, created_at FROM webhook_deliveries
+WHERE company_id = $1 AND endpoint_id = $2 AND event_seq < $3 AND event_seq >= $4
+  AND ($5::text = '' OR state || '' = $5::text)
+ORDER BY event_seq DESC LIMIT $6::integer
+`
+
+type ListDeliveriesParams struct {
+	CompanyID  string
+	EndpointID string
+	Before     int64
+	Floor      int64
+	State      string
+	PageSize   int
+}
+
+// The newest first. A state is looked for in the newest rows only, as many as window says, so that a rare one costs
+// no walk through all there ever was: see EndOfWindow.
+func (q *Queries) ListDeliveries(ctx context.Context, db DBTX, arg ListDeliveriesParams) ([]WebhookDelivery, error) {
+	rows, err := db.Query(ctx, listDeliveries,
+		arg.CompanyID,
+		arg.EndpointID,
+		arg.Before,
+		arg.Floor,
+		arg.State,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []WebhookDelivery
+	for rows.Next() {
+		var i WebhookDelivery
+		if err := rows.Scan(
+			&i.ID,
+			&i.CompanyID,
+			&i.EndpointID,
+			&i.EventSeq,
+			&i.EventID,
+			&i.EventType,
+			&i.State,
+			&i.Attempts,
+			&i.Skipped,
+			&i.Parked,
+			&i.NextAttemptAt,
+			&i.ClaimedUntil,
+			&i.EnqueuedUntil,
+			&i.LastStatus,
+			&i.LastError,
+			&i.DeliveredAt,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listEndpoints = `-- name: ListEndpoints :many
+SELECT id, company_id, url, events, secret, previous_secret, previous_until, legacy_signature, enabled, disabled_reason, failures, failing_since, probe_at, created_at FROM webhook_endpoints WHERE company_id = $1 ORDER BY created_at, id
+`
+
+func (q *Queries) ListEndpoints(ctx context.Context, db DBTX, companyID string) ([]WebhookEndpoint, error) {
+	rows, err := db.Query(ctx, listEndpoints, companyID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []WebhookEndpoint
+	for rows.Next() {
+		var i WebhookEndpoint
+		if err := rows.Scan(
+			&i.ID,
+			&i.CompanyID,
+			&i.URL,
+			&i.Events,
+			&i.Secret,
+			&i.PreviousSecret,
+			&i.PreviousUntil,
+			&i.LegacySignature,
+			&i.Enabled,
+			&i.DisabledReason,
+			&i.Failures,
+			&i.FailingSince,
+			&i.ProbeAt,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const lockEndpointOfDelivery = `-- name: LockEndpointOfDelivery :one
@@ -402,6 +680,53 @@ func (q *Queries) ReleaseDelivery(ctx context.Context, db DBTX, arg ReleaseDeliv
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const replayDelivery = `-- name: ReplayDelivery :one
+UPDATE webhook_deliveries SET state = 'pending', parked = false, claimed_until = NULL, delivered_at = NULL,
+    skipped = CASE WHEN state = 'pending' THEN skipped ELSE -attempts END,
+    next_attempt_at = now(), enqueued_until = now() + make_interval(secs => $1::float8)
+WHERE company_id = $2 AND id = $3 AND created_at = $4 AND (claimed_until IS NULL OR claimed_until < now())
+RETURNING id, company_id, endpoint_id, event_seq, event_id, event_type, state, attempts, skipped, parked, next_attempt_at, claimed_until, enqueued_until, last_status, last_error, delivered_at, created_at
+`
+
+type ReplayDeliveryParams struct {
+	Hold      float64
+	CompanyID string
+	ID        uuid.UUID
+	CreatedAt time.Time
+}
+
+// Due at once, with the whole schedule before it; one that waits is only called. The attempts go on counting, because that
+// number guards the claims: what was counted so far is taken off the steps instead. 0 rows: it is being tried right now.
+func (q *Queries) ReplayDelivery(ctx context.Context, db DBTX, arg ReplayDeliveryParams) (WebhookDelivery, error) {
+	row := db.QueryRow(ctx, replayDelivery,
+		arg.Hold,
+		arg.CompanyID,
+		arg.ID,
+		arg.CreatedAt,
+	)
+	var i WebhookDelivery
+	err := row.Scan(
+		&i.ID,
+		&i.CompanyID,
+		&i.EndpointID,
+		&i.EventSeq,
+		&i.EventID,
+		&i.EventType,
+		&i.State,
+		&i.Attempts,
+		&i.Skipped,
+		&i.Parked,
+		&i.NextAttemptAt,
+		&i.ClaimedUntil,
+		&i.EnqueuedUntil,
+		&i.LastStatus,
+		&i.LastError,
+		&i.DeliveredAt,
+		&i.CreatedAt,
+	)
+	return i, err
 }
 
 const reserveProbe = `-- name: ReserveProbe :exec
@@ -573,4 +898,61 @@ func (q *Queries) UnparkDeliveries(ctx context.Context, db DBTX, arg UnparkDeliv
 		return nil, err
 	}
 	return items, nil
+}
+
+const updateEndpoint = `-- name: UpdateEndpoint :one
+UPDATE webhook_endpoints SET
+    url = coalesce($1, url),
+    events = coalesce($2::text[], events),
+    legacy_signature = coalesce($3, legacy_signature),
+    enabled = coalesce($4, enabled),
+    disabled_reason = CASE WHEN $4::boolean THEN '' WHEN enabled AND NOT $4::boolean THEN $5::text ELSE disabled_reason END,
+    failures = CASE WHEN $6::boolean THEN 0 ELSE failures END,
+    failing_since = CASE WHEN NOT $6::boolean THEN failing_since END,
+    probe_at = CASE WHEN NOT $6::boolean THEN probe_at END
+WHERE company_id = $7 AND id = $8
+RETURNING id, company_id, url, events, secret, previous_secret, previous_until, legacy_signature, enabled, disabled_reason, failures, failing_since, probe_at, created_at
+`
+
+type UpdateEndpointParams struct {
+	URL             *string
+	Events          []string
+	LegacySignature *bool
+	Enabled         *bool
+	Reason          string
+	Afresh          bool
+	CompanyID       string
+	ID              string
+}
+
+// What is not given stays as it is. A new URL, or enabling, is a new start: failures so far count no more.
+func (q *Queries) UpdateEndpoint(ctx context.Context, db DBTX, arg UpdateEndpointParams) (WebhookEndpoint, error) {
+	row := db.QueryRow(ctx, updateEndpoint,
+		arg.URL,
+		arg.Events,
+		arg.LegacySignature,
+		arg.Enabled,
+		arg.Reason,
+		arg.Afresh,
+		arg.CompanyID,
+		arg.ID,
+	)
+	var i WebhookEndpoint
+	err := row.Scan(
+		&i.ID,
+		&i.CompanyID,
+		&i.URL,
+		&i.Events,
+		&i.Secret,
+		&i.PreviousSecret,
+		&i.PreviousUntil,
+		&i.LegacySignature,
+		&i.Enabled,
+		&i.DisabledReason,
+		&i.Failures,
+		&i.FailingSince,
+		&i.ProbeAt,
+		&i.CreatedAt,
+	)
+	return i, err
 }

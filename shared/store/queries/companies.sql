@@ -19,12 +19,13 @@ WITH seq AS (INSERT INTO company_seq (company_id) VALUES (@company_id))
 INSERT INTO whatsapp_sessions (company_id) VALUES (@company_id);
 
 -- name: GetCompany :one
-SELECT * FROM companies WHERE company_id = @company_id;
+SELECT * FROM companies WHERE company_id = @company_id AND deleted_at IS NULL;
 
 -- name: PrepareSend :one
 -- All that a send needs to know, in one round trip: where the company's sends go, its limit, whether its session
--- takes any, and what has become of the message if this is a repeated call.
+-- takes any, whether the recipient wants any, and what has become of the message if this is a repeated call.
 SELECT c.shard, c.rate_per_minute, c.rate_burst, s.state,
+       coalesce((SELECT true FROM suppressions x WHERE x.company_id = c.company_id AND x.address = @recipient::text), false)::boolean AS suppressed,
        m.body_hash AS message_hash, m.status AS message_status, m.reason AS message_reason
 FROM companies c
 JOIN whatsapp_sessions s ON s.company_id = c.company_id
@@ -77,5 +78,36 @@ UPDATE companies SET
     whatsapp_config = coalesce(sqlc.narg(config)::jsonb, whatsapp_config),
     rate_per_minute = coalesce(nullif(@rate_per_minute::integer, 0), rate_per_minute),
     rate_burst = coalesce(nullif(@rate_burst::integer, 0), rate_burst)
-WHERE company_id = @company_id
+WHERE company_id = @company_id AND deleted_at IS NULL
 RETURNING *;
+
+-- name: ListCompanies :many
+-- Every company of the installation, by id.
+SELECT * FROM companies WHERE company_id > @after::text AND deleted_at IS NULL
+ORDER BY company_id LIMIT @page_size::integer;
+
+-- name: HoldCompany :one
+-- Keeps a company from being deleted, and others who hold it waiting, until the transaction has added something to it.
+SELECT company_id FROM companies WHERE company_id = @company_id AND deleted_at IS NULL FOR NO KEY UPDATE;
+
+-- name: MarkCompanyDeleted :execrows
+UPDATE companies SET deleted_at = now() WHERE company_id = @company_id AND deleted_at IS NULL;
+
+-- name: DeleteRestingSession :execrows
+-- 0 rows: the session is up, on its way, or its owner has not got to what was asked for last.
+DELETE FROM whatsapp_sessions
+WHERE company_id = @company_id AND desired_state <> 'running' AND observed_generation = desired_generation
+  AND NOT delete_after_logout AND state = ANY(@resting::text[]);
+
+-- name: ShredCompany :exec
+-- What opens a company's data, what acts for it, and what tells of it.
+WITH data_key AS (DELETE FROM company_keys k WHERE k.company_id = @company_id),
+    counter AS (DELETE FROM company_seq q WHERE q.company_id = @company_id),
+    keys AS (DELETE FROM api_keys a WHERE a.company_id = @company_id),
+    endpoints AS (DELETE FROM webhook_endpoints e WHERE e.company_id = @company_id),
+    answers AS (DELETE FROM idempotent_answers i WHERE i.company_id = @company_id)
+SELECT;
+
+-- name: IsCompanyDeleted :one
+-- Whether an id that is taken is that of a company that was deleted.
+SELECT (deleted_at IS NOT NULL)::boolean AS deleted FROM companies WHERE company_id = @company_id;

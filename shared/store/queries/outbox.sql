@@ -1,6 +1,7 @@
 -- Plans are kept from a time when the table was nearly empty and any index looked best. So each statement on a message goes
 -- by the one index that its conditions allow: `company_id || ''` keeps it off those that begin with the company, and
--- `status || ''` off those of one status; what is in flight has an index on that expression (plans_test.go).
+-- `status || ''` off those of one status; what is in flight has an index on that expression (plans_test.go). Whether the
+-- recipient is suppressed is asked by a scalar subquery: an EXISTS could become a join, or a hash of everybody who is.
 
 -- name: AcceptMessage :one
 -- Step 1 of a send: the row under its final id, before anything is queued. 0 rows: the id exists.
@@ -45,7 +46,8 @@ RETURNING m.company_id;
 -- The next messages to send, none of a chat that an undecided message holds. Rows of batches are looked up through the
 -- company's running batches, the oldest few: what a paused one has waiting is not even read.
 SELECT p.id, p.message_id, p.phone, p.chat, p.kind, p.lane, p.body, p.wire, p.attempt, p.client_ref, p.created_at, p.expires_at,
-    now()::timestamptz AS at
+    now()::timestamptz AS at,
+    coalesce((SELECT true FROM suppressions x WHERE x.company_id = @company_id AND x.address = p.phone), false)::boolean AS suppressed
 FROM (
     (SELECT m.* FROM messages m
     WHERE m.company_id = @company_id AND m.direction = 'outgoing' AND m.status = 'queued' AND m.batch IS NULL AND m.due_at <= now()
@@ -83,7 +85,8 @@ UPDATE messages m SET
 FROM fence
 WHERE m.company_id || '' = @company_id AND m.direction = 'outgoing' AND m.message_id = @message_id AND m.status || '' = 'queued'
   AND (m.expires_at IS NULL OR m.expires_at > now())
-  AND (m.batch IS NULL OR (SELECT b.id FROM batches b WHERE b.company_id || '' = @company_id AND b.id = m.batch AND b.status = 'running' FOR KEY SHARE) IS NOT NULL);
+  AND (m.batch IS NULL OR (SELECT b.id FROM batches b WHERE b.company_id || '' = @company_id AND b.id = m.batch AND b.status = 'running' FOR KEY SHARE) IS NOT NULL)
+  AND (SELECT true FROM suppressions x WHERE x.company_id = m.company_id AND x.address = m.phone) IS NULL;
 
 -- name: ResumeSending :execrows
 -- unconfirmed → sending, under the same id: the server and the other side fold the copies.
@@ -163,6 +166,7 @@ begun AS (
     WHERE m.company_id || '' = @company_id AND m.direction = 'outgoing' AND m.message_id = @next_id AND m.status || '' = 'queued'
       AND (m.expires_at IS NULL OR m.expires_at > now())
       AND (m.batch IS NULL OR (SELECT b.id FROM batches b WHERE b.company_id || '' = @company_id AND b.id = m.batch AND b.status = 'running' FOR KEY SHARE) IS NOT NULL)
+      AND (SELECT true FROM suppressions x WHERE x.company_id = m.company_id AND x.address = m.phone) IS NULL
     RETURNING m.id
 ), moved AS (
     UPDATE messages m SET

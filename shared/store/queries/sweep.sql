@@ -33,3 +33,26 @@ RETURNING d.id, d.company_id, d.created_at;
 -- name: DropOldSecrets :execrows
 -- Ends the rotations whose time is over.
 UPDATE webhook_endpoints SET previous_secret = NULL, previous_until = NULL WHERE previous_until <= now();
+
+-- name: ListDeletedCompanies :many
+SELECT company_id FROM companies WHERE deleted_at IS NOT NULL ORDER BY deleted_at LIMIT @page_size::integer;
+
+-- name: HoldDeletedCompany :one
+-- Nobody else takes away what the company left behind, or gives its id to another one meanwhile.
+SELECT company_id FROM companies WHERE company_id = @company_id AND deleted_at IS NOT NULL FOR UPDATE SKIP LOCKED;
+
+-- name: PurgeMessages :execrows
+DELETE FROM messages x WHERE x.company_id = @company_id
+  AND x.id IN (SELECT m.id FROM messages m WHERE m.company_id = @company_id ORDER BY m.id LIMIT @page_size::integer);
+
+-- name: PurgeEvents :execrows
+DELETE FROM events x WHERE x.company_id = @company_id
+  AND x.seq <= (SELECT max(p.seq) FROM (SELECT e.seq FROM events e WHERE e.company_id = @company_id ORDER BY e.seq LIMIT @page_size::integer) AS p);
+
+-- name: PurgeDeliveries :execrows
+DELETE FROM webhook_deliveries x WHERE x.company_id = @company_id
+  AND (x.id, x.created_at) IN (SELECT d.id, d.created_at FROM webhook_deliveries d WHERE d.company_id = @company_id LIMIT @page_size::integer);
+
+-- name: PurgeCompany :execrows
+-- The rest goes with it. 0 rows: its id is not to be given away yet.
+DELETE FROM companies WHERE company_id = @company_id AND deleted_at < now() - make_interval(secs => @keep::float8);

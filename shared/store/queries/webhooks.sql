@@ -6,6 +6,33 @@ RETURNING *;
 -- name: GetEndpoint :one
 SELECT * FROM webhook_endpoints WHERE company_id = @company_id AND id = @id;
 
+-- name: ListEndpoints :many
+SELECT * FROM webhook_endpoints WHERE company_id = @company_id ORDER BY created_at, id;
+
+-- name: CountEndpoints :one
+SELECT count(*) FROM webhook_endpoints WHERE company_id = @company_id;
+
+-- name: UpdateEndpoint :one
+-- What is not given stays as it is. A new URL, or enabling, is a new start: failures so far count no more.
+UPDATE webhook_endpoints SET
+    url = coalesce(sqlc.narg(url), url),
+    events = coalesce(sqlc.narg(events)::text[], events),
+    legacy_signature = coalesce(sqlc.narg(legacy_signature), legacy_signature),
+    enabled = coalesce(sqlc.narg(enabled), enabled),
+    disabled_reason = CASE WHEN sqlc.narg(enabled)::boolean THEN '' WHEN enabled AND NOT sqlc.narg(enabled)::boolean THEN @reason::text ELSE disabled_reason END,
+    failures = CASE WHEN @afresh::boolean THEN 0 ELSE failures END,
+    failing_since = CASE WHEN NOT @afresh::boolean THEN failing_since END,
+    probe_at = CASE WHEN NOT @afresh::boolean THEN probe_at END
+WHERE company_id = @company_id AND id = @id
+RETURNING *;
+
+-- name: DeleteEndpoint :execrows
+-- Its deliveries stay until somebody comes for them (BuryOrphan).
+DELETE FROM webhook_endpoints WHERE company_id = @company_id AND id = @id;
+
+-- name: FindCompanyOfEndpoint :one
+SELECT company_id FROM webhook_endpoints WHERE id = @id;
+
 -- name: RotateEndpointSecret :one
 -- The secret so far signs beside the new one for a while.
 UPDATE webhook_endpoints SET secret = @secret, previous_secret = secret, previous_until = now() + make_interval(secs => @overlap::float8)
@@ -90,11 +117,12 @@ UPDATE webhook_endpoints SET failures = 0, failing_since = NULL, probe_at = NULL
 WHERE company_id = @company_id AND id = @id AND failures > 0;
 
 -- name: EndpointFailed :one
--- Counts, and from the given number on sets the time of the next probe.
+-- Counts, and from the given number on sets the time of the next probe. Spent: it has failed for so long that nothing more
+-- is to be sent.
 UPDATE webhook_endpoints e SET failures = e.failures + 1, failing_since = coalesce(e.failing_since, now()),
     probe_at = CASE WHEN e.failures + 1 >= @repeatedly::integer THEN now() + make_interval(secs => @delay::float8) END
 WHERE e.company_id = @company_id AND e.id = @id
-RETURNING e.failures;
+RETURNING e.failures, (e.failing_since < now() - make_interval(secs => @patience::float8))::boolean AS spent;
 
 -- name: DisableEndpoint :execrows
 UPDATE webhook_endpoints SET enabled = false, disabled_reason = @reason
@@ -112,3 +140,38 @@ WHERE company_id = @company_id AND id = @id AND created_at = @created_at AND sta
 UPDATE webhook_deliveries d SET enqueued_until = NULL
 FROM (SELECT unnest(@companies::text[]) AS company_id, unnest(@ids::text[])::uuid AS id, unnest(@created::timestamptz[]) AS created_at) AS q
 WHERE d.company_id = q.company_id AND d.id = q.id AND d.created_at = q.created_at AND d.state = 'pending';
+
+-- name: ListDeliveries :many
+-- The newest first. A state is looked for in the newest rows only, as many as window says, so that a rare one costs
+-- no walk through all there ever was: see EndOfWindow.
+SELECT * FROM webhook_deliveries
+WHERE company_id = @company_id AND endpoint_id = @endpoint_id AND event_seq < @before AND event_seq >= @floor
+  AND (@state::text = '' OR state || '' = @state::text)
+ORDER BY event_seq DESC LIMIT @page_size::integer;
+
+-- name: EndOfWindow :one
+-- Where a look at so many deliveries ends. 0 rows: they all fit in.
+SELECT event_seq FROM webhook_deliveries
+WHERE company_id = @company_id AND endpoint_id = @endpoint_id AND event_seq < @before
+ORDER BY event_seq DESC OFFSET @size::integer LIMIT 1;
+
+-- name: ListDeadDeliveries :many
+-- Dead letters have an index of their own, which only this expression leads to.
+SELECT * FROM webhook_deliveries
+WHERE company_id || '' = @company_id AND endpoint_id = @endpoint_id AND event_seq < @before AND state = 'dead'
+ORDER BY event_seq DESC LIMIT @page_size::integer;
+
+-- name: GetDelivery :one
+SELECT * FROM webhook_deliveries WHERE company_id || '' = @company_id AND id = @id;
+
+-- name: FindCompanyOfDelivery :one
+SELECT company_id FROM webhook_deliveries WHERE id = @id;
+
+-- name: ReplayDelivery :one
+-- Due at once, with the whole schedule before it; one that waits is only called. The attempts go on counting, because that
+-- number guards the claims: what was counted so far is taken off the steps instead. 0 rows: it is being tried right now.
+UPDATE webhook_deliveries SET state = 'pending', parked = false, claimed_until = NULL, delivered_at = NULL,
+    skipped = CASE WHEN state = 'pending' THEN skipped ELSE -attempts END,
+    next_attempt_at = now(), enqueued_until = now() + make_interval(secs => @hold::float8)
+WHERE company_id = @company_id AND id = @id AND created_at = @created_at AND (claimed_until IS NULL OR claimed_until < now())
+RETURNING *;
