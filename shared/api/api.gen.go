@@ -78,6 +78,24 @@ func (e DiagnosisCheckVerdict) Valid() bool {
 	}
 }
 
+// Defines values for Direction.
+const (
+	Incoming Direction = "incoming"
+	Outgoing Direction = "outgoing"
+)
+
+// Valid indicates whether the value is a known member of the Direction enum.
+func (e Direction) Valid() bool {
+	switch e {
+	case Incoming:
+		return true
+	case Outgoing:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ErrorCode.
 const (
 	BODYTOOLARGE         ErrorCode = "BODY_TOO_LARGE"
@@ -234,24 +252,6 @@ func (e EventType) Valid() bool {
 	case SessionReplaced:
 		return true
 	case WebhookDisabled:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for Direction.
-const (
-	Incoming Direction = "incoming"
-	Outgoing Direction = "outgoing"
-)
-
-// Valid indicates whether the value is a known member of the Direction enum.
-func (e Direction) Valid() bool {
-	switch e {
-	case Incoming:
-		return true
-	case Outgoing:
 		return true
 	default:
 		return false
@@ -440,8 +440,10 @@ type CompanyResponse struct {
 	Success bool    `json:"success"`
 }
 
-// Contact Somebody on WhatsApp, by number, by hidden id, or both.
+// Contact Somebody on WhatsApp, by number, by hidden id, or both; a chat of many by its group.
 type Contact struct {
+	// Group The id of a group, a broadcast or a channel, with its server: `…@g.us`.
+	Group *string `json:"group,omitempty"`
 	LID   *string `json:"lid,omitempty"`
 	Name  *string `json:"name,omitempty"`
 	Phone *string `json:"phone,omitempty"`
@@ -572,6 +574,9 @@ type DiagnosisCheckName string
 
 // DiagnosisCheckVerdict defines model for DiagnosisCheck.Verdict.
 type DiagnosisCheckVerdict string
+
+// Direction defines model for Direction.
+type Direction string
 
 // Error Five keys, always all there. `isRetryable` says whether the same call may succeed later, `retryAfter` after how many
 // seconds.
@@ -747,8 +752,28 @@ type LoggedEvent struct {
 	Type      EventType `json:"type"`
 }
 
+// Media defines model for Media.
+type Media struct {
+	// Animated A video that is shown as a GIF, or a sticker that moves.
+	Animated *bool   `json:"animated,omitempty"`
+	FileName *string `json:"fileName,omitempty"`
+	Height   *int    `json:"height,omitempty"`
+
+	// MediaID Its bytes are at `GET /media/{id}`.
+	MediaID  string  `json:"mediaId"`
+	MimeType *string `json:"mimeType,omitempty"`
+	Pages    *int    `json:"pages,omitempty"`
+	Seconds  *int    `json:"seconds,omitempty"`
+	Sha256   *string `json:"sha256,omitempty"`
+	Size     *int64  `json:"size,omitempty"`
+	Width    *int    `json:"width,omitempty"`
+}
+
 // Message defines model for Message.
 type Message struct {
+	// Chat Where an incoming message was written.
+	Chat *Contact `json:"chat,omitempty"`
+
 	// ClientRef The caller's own reference.
 	ClientRef *string `json:"clientRef,omitempty"`
 
@@ -781,20 +806,22 @@ type Message struct {
 	// Trace Every step the message took, oldest first.
 	Trace []TraceStep `json:"trace"`
 
-	// Type What the message carries. So far `text`.
-	Type string `json:"type"`
+	// Type What a message carries. `edit`, `revoke`, `vote`, `call`, `unsupported` and `undecryptable` are only received: a `call` was made to
+	// the company; an `unsupported` message is shown by the name of its kind in WhatsApp's protocol; an `undecryptable` one stands
+	// for a message whose sender was asked to encrypt it again, and becomes that message, under the same id, when it comes.
+	Type MessageKind `json:"type"`
 
 	// WaMessageID WhatsApp's id of an incoming message.
 	WaMessageID *string `json:"waMessageId,omitempty"`
 }
 
-// Direction defines model for Message.direction.
-type Direction string
-
 // MessageContent What the message says. Absent while it is on its way through the queue.
-type MessageContent struct {
-	Text *string `json:"text,omitempty"`
-}
+type MessageContent = json.RawMessage
+
+// MessageKind What a message carries. `edit`, `revoke`, `vote`, `call`, `unsupported` and `undecryptable` are only received: a `call` was made to
+// the company; an `unsupported` message is shown by the name of its kind in WhatsApp's protocol; an `undecryptable` one stands
+// for a message whose sender was asked to encrypt it again, and becomes that message, under the same id, when it comes.
+type MessageKind = string
 
 // MessageProgress defines model for MessageProgress.
 type MessageProgress struct {
@@ -804,9 +831,30 @@ type MessageProgress struct {
 	Status    MessageStatus `json:"status"`
 	Timestamp time.Time     `json:"timestamp"`
 
-	// To Somebody on WhatsApp, by number, by hidden id, or both.
+	// To Somebody on WhatsApp, by number, by hidden id, or both; a chat of many by its group.
 	To   Contact `json:"to"`
 	Type string  `json:"type"`
+}
+
+// MessageReference defines model for MessageReference.
+type MessageReference struct {
+	// From Somebody on WhatsApp, by number, by hidden id, or both; a chat of many by its group.
+	From *Contact `json:"from,omitempty"`
+
+	// FromMe The company wrote it.
+	FromMe bool `json:"fromMe"`
+
+	// MessageID The id of the message here; absent if it was never seen here.
+	MessageID *string `json:"messageId,omitempty"`
+
+	// Text As much as the sender quoted.
+	Text *string `json:"text,omitempty"`
+
+	// Type What a message carries. `edit`, `revoke`, `vote`, `call`, `unsupported` and `undecryptable` are only received: a `call` was made to
+	// the company; an `unsupported` message is shown by the name of its kind in WhatsApp's protocol; an `undecryptable` one stands
+	// for a message whose sender was asked to encrypt it again, and becomes that message, under the same id, when it comes.
+	Type        *MessageKind `json:"type,omitempty"`
+	WaMessageID string       `json:"waMessageId"`
 }
 
 // MessageResponse defines model for MessageResponse.
@@ -817,6 +865,15 @@ type MessageResponse struct {
 
 // MessageStatus defines model for MessageStatus.
 type MessageStatus string
+
+// MessagesResponse defines model for MessagesResponse.
+type MessagesResponse struct {
+	Data []Message `json:"data"`
+
+	// Next Where the next page begins; null after the last one.
+	Next    *string `json:"next"`
+	Success bool    `json:"success"`
+}
 
 // PairingCodeRequest defines model for PairingCodeRequest.
 type PairingCodeRequest struct {
@@ -871,18 +928,185 @@ type RateLimit struct {
 
 // ReceivedMessage defines model for ReceivedMessage.
 type ReceivedMessage struct {
-	// Chat Somebody on WhatsApp, by number, by hidden id, or both.
+	Call *struct {
+		Group *bool `json:"group,omitempty"`
+		Video bool  `json:"video"`
+	} `json:"call,omitempty"`
+
+	// Chat The person, or the group, that the message was written in.
 	Chat Contact `json:"chat"`
 
-	// From Somebody on WhatsApp, by number, by hidden id, or both.
-	From Contact `json:"from"`
+	// Choice What was picked from buttons, a list or a form.
+	Choice *struct {
+		Description *string `json:"description,omitempty"`
+		ID          string  `json:"id"`
+
+		// Params The JSON of a form.
+		Params *string `json:"params,omitempty"`
+		Title  *string `json:"title,omitempty"`
+	} `json:"choice,omitempty"`
+	Contacts []struct {
+		Name   *string  `json:"name,omitempty"`
+		Phones []string `json:"phones,omitempty"`
+		Vcard  *string  `json:"vcard,omitempty"`
+	} `json:"contacts,omitempty"`
+
+	// ExpiresIn Of a disappearing message the seconds after which phones hide it.
+	ExpiresIn *int `json:"expiresIn,omitempty"`
+
+	// Field Of an unsupported message, the name of its kind in the protocol of WhatsApp.
+	Field     *string `json:"field,omitempty"`
+	Forwarded *bool   `json:"forwarded,omitempty"`
+
+	// From Somebody on WhatsApp, by number, by hidden id, or both; a chat of many by its group.
+	From     Contact `json:"from"`
+	Location *struct {
+		// Accuracy In metres.
+		Accuracy *int    `json:"accuracy,omitempty"`
+		Address  *string `json:"address,omitempty"`
+		Latitude float32 `json:"latitude"`
+
+		// Live Where somebody is at the moment.
+		Live      *bool   `json:"live,omitempty"`
+		Longitude float32 `json:"longitude"`
+		Name      *string `json:"name,omitempty"`
+
+		// Sequence Rises with each update of a live location.
+		Sequence *int64  `json:"sequence,omitempty"`
+		URL      *string `json:"url,omitempty"`
+	} `json:"location,omitempty"`
+	Media    *Media    `json:"media,omitempty"`
+	Mentions []Contact `json:"mentions,omitempty"`
 
 	// MessageID `in_` and a UUID, always the same for the same message.
-	MessageID   string    `json:"messageId"`
-	Text        *string   `json:"text,omitempty"`
-	Timestamp   time.Time `json:"timestamp"`
-	Type        string    `json:"type"`
-	WaMessageID string    `json:"waMessageId"`
+	MessageID string `json:"messageId"`
+
+	// OriginalText What an edited message said at first.
+	OriginalText *string `json:"originalText,omitempty"`
+	Poll         *struct {
+		// MaxChoices 0 or absent: any number.
+		MaxChoices *int     `json:"maxChoices,omitempty"`
+		Options    []string `json:"options"`
+		Question   string   `json:"question"`
+	} `json:"poll,omitempty"`
+	Preview *struct {
+		Description *string `json:"description,omitempty"`
+		Title       *string `json:"title,omitempty"`
+		URL         string  `json:"url"`
+	} `json:"preview,omitempty"`
+
+	// Reason Why there is less than one would expect: `waiting_for_sender`, `waiting_for_phone`, `only_on_the_phone`, `cannot_be_decrypted`.
+	Reason *string `json:"reason,omitempty"`
+
+	// ReplyTo The message that this one answers.
+	ReplyTo *MessageReference `json:"replyTo,omitempty"`
+
+	// Target The message that a reaction, edit, revoke or vote is about.
+	Target *MessageReference `json:"target,omitempty"`
+
+	// Text The text; the caption of a file, the question of a poll, the emoji of a reaction (empty: taken back), the new text of an edit, what a chosen button says.
+	Text      *string   `json:"text,omitempty"`
+	Timestamp time.Time `json:"timestamp"`
+
+	// Type What a message carries. `edit`, `revoke`, `vote`, `call`, `unsupported` and `undecryptable` are only received: a `call` was made to
+	// the company; an `unsupported` message is shown by the name of its kind in WhatsApp's protocol; an `undecryptable` one stands
+	// for a message whose sender was asked to encrypt it again, and becomes that message, under the same id, when it comes.
+	Type     MessageKind `json:"type"`
+	ViewOnce *bool       `json:"viewOnce,omitempty"`
+
+	// Vote All that somebody has chosen in the poll that is the target; it replaces an earlier vote.
+	Vote *struct {
+		// Hashes SHA-256 of the options whose names are not known
+		Hashes  []string `json:"hashes,omitempty"`
+		Options []string `json:"options"`
+	} `json:"vote,omitempty"`
+	WaMessageID string `json:"waMessageId"`
+}
+
+// Said What a message says; which parts there are depends on its type.
+type Said struct {
+	Call *struct {
+		Group *bool `json:"group,omitempty"`
+		Video bool  `json:"video"`
+	} `json:"call,omitempty"`
+
+	// Choice What was picked from buttons, a list or a form.
+	Choice *struct {
+		Description *string `json:"description,omitempty"`
+		ID          string  `json:"id"`
+
+		// Params The JSON of a form.
+		Params *string `json:"params,omitempty"`
+		Title  *string `json:"title,omitempty"`
+	} `json:"choice,omitempty"`
+	Contacts []struct {
+		Name   *string  `json:"name,omitempty"`
+		Phones []string `json:"phones,omitempty"`
+		Vcard  *string  `json:"vcard,omitempty"`
+	} `json:"contacts,omitempty"`
+
+	// ExpiresIn Of a disappearing message the seconds after which phones hide it.
+	ExpiresIn *int `json:"expiresIn,omitempty"`
+
+	// Field Of an unsupported message, the name of its kind in the protocol of WhatsApp.
+	Field     *string `json:"field,omitempty"`
+	Forwarded *bool   `json:"forwarded,omitempty"`
+	Location  *struct {
+		// Accuracy In metres.
+		Accuracy *int    `json:"accuracy,omitempty"`
+		Address  *string `json:"address,omitempty"`
+		Latitude float32 `json:"latitude"`
+
+		// Live Where somebody is at the moment.
+		Live      *bool   `json:"live,omitempty"`
+		Longitude float32 `json:"longitude"`
+		Name      *string `json:"name,omitempty"`
+
+		// Sequence Rises with each update of a live location.
+		Sequence *int64  `json:"sequence,omitempty"`
+		URL      *string `json:"url,omitempty"`
+	} `json:"location,omitempty"`
+	Media    *Media    `json:"media,omitempty"`
+	Mentions []Contact `json:"mentions,omitempty"`
+
+	// OriginalText What an edited message said at first.
+	OriginalText *string `json:"originalText,omitempty"`
+	Poll         *struct {
+		// MaxChoices 0 or absent: any number.
+		MaxChoices *int     `json:"maxChoices,omitempty"`
+		Options    []string `json:"options"`
+		Question   string   `json:"question"`
+	} `json:"poll,omitempty"`
+	Preview *struct {
+		Description *string `json:"description,omitempty"`
+		Title       *string `json:"title,omitempty"`
+		URL         string  `json:"url"`
+	} `json:"preview,omitempty"`
+
+	// Reason Why there is less than one would expect: `waiting_for_sender`, `waiting_for_phone`, `only_on_the_phone`, `cannot_be_decrypted`.
+	Reason *string `json:"reason,omitempty"`
+
+	// ReplyTo The message that this one answers.
+	ReplyTo *MessageReference `json:"replyTo,omitempty"`
+
+	// Target The message that a reaction, edit, revoke or vote is about.
+	Target *MessageReference `json:"target,omitempty"`
+
+	// Text The text; the caption of a file, the question of a poll, the emoji of a reaction (empty: taken back), the new text of an edit, what a chosen button says.
+	Text *string `json:"text,omitempty"`
+
+	// Type What a message carries. `edit`, `revoke`, `vote`, `call`, `unsupported` and `undecryptable` are only received: a `call` was made to
+	// the company; an `unsupported` message is shown by the name of its kind in WhatsApp's protocol; an `undecryptable` one stands
+	// for a message whose sender was asked to encrypt it again, and becomes that message, under the same id, when it comes.
+	Type     MessageKind `json:"type"`
+	ViewOnce *bool       `json:"viewOnce,omitempty"`
+
+	// Vote All that somebody has chosen in the poll that is the target; it replaces an earlier vote.
+	Vote *struct {
+		// Hashes SHA-256 of the options whose names are not known
+		Hashes  []string `json:"hashes,omitempty"`
+		Options []string `json:"options"`
+	} `json:"vote,omitempty"`
 }
 
 // Scope `admin` includes all the others and lets a key create keys for its company.
@@ -1020,9 +1244,11 @@ type TraceStep struct {
 	Attempt *int      `json:"attempt,omitempty"`
 
 	// Host The connection host that took the step.
-	Host   *string       `json:"host,omitempty"`
-	Reason *string       `json:"reason,omitempty"`
-	Status MessageStatus `json:"status"`
+	Host   *string `json:"host,omitempty"`
+	Reason *string `json:"reason,omitempty"`
+
+	// Status A status, or `edited` or `revoked` where the sender of an incoming message did that to it.
+	Status string `json:"status"`
 }
 
 // UpdateCompanyRequest defines model for UpdateCompanyRequest.
@@ -1074,6 +1300,27 @@ type CreateKeyParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListMessagesParams defines parameters for ListMessages.
+type ListMessagesParams struct {
+	// Phone Only the chat with this phone number, LID or group (`…@g.us`).
+	Phone *string `form:"phone,omitempty" json:"phone,omitempty"`
+
+	// Direction Only this direction.
+	Direction *Direction `form:"direction,omitempty" json:"direction,omitempty"`
+
+	// Status Only messages in this status.
+	Status *MessageStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// After The `next` of the call before; empty starts with the newest message.
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit At most this many messages.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// CompanyID The company, for a key that may act for several.
+	CompanyID *CompanyQuery `form:"companyId,omitempty" json:"companyId,omitempty"`
+}
+
 // GetMessageParams defines parameters for GetMessage.
 type GetMessageParams struct {
 	// CompanyID The company, for a key that may act for several.
@@ -1101,6 +1348,21 @@ type CreateWebhookParams struct {
 	// IdempotencyKey Names this piece of work, for good. The same key with the same body is answered as the first time, with
 	// `Idempotent-Replayed: true`; with another body the answer is 409.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// MessageChangeJSONBody defines parameters for MessageChange.
+type MessageChangeJSONBody struct {
+	// CompanyID A company, by the id that its owner gave it.
+	CompanyID CompanyID       `json:"companyId"`
+	Data      ReceivedMessage `json:"data"`
+
+	// ID Fixed when the event is written: the same for every endpoint and every attempt.
+	ID string `json:"id"`
+
+	// Sequence The event's number within its company. Deliveries may overtake each other.
+	Sequence  int64     `json:"sequence"`
+	Timestamp time.Time `json:"timestamp"`
+	Type      EventType `json:"type"`
 }
 
 // MessageReceivedJSONBody defines parameters for MessageReceived.
@@ -1157,6 +1419,9 @@ type RequestPairingCodeJSONRequestBody = PairingCodeRequest
 // CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
 type CreateWebhookJSONRequestBody = CreateWebhookRequest
 
+// MessageChangeJSONRequestBody defines body for MessageChange for application/json ContentType.
+type MessageChangeJSONRequestBody MessageChangeJSONBody
+
 // MessageReceivedJSONRequestBody defines body for MessageReceived for application/json ContentType.
 type MessageReceivedJSONRequestBody MessageReceivedJSONBody
 
@@ -1186,6 +1451,9 @@ type ServerInterface interface {
 	// CreateKey Create an API key of a company
 	// (POST /keys)
 	CreateKey(w http.ResponseWriter, r *http.Request, params CreateKeyParams)
+	// ListMessages The history of messages
+	// (GET /messages)
+	ListMessages(w http.ResponseWriter, r *http.Request, params ListMessagesParams)
 	// GetMessage The truth about one message
 	// (GET /messages/{id})
 	GetMessage(w http.ResponseWriter, r *http.Request, id string, params GetMessageParams)
@@ -1461,6 +1729,104 @@ func (siw *ServerInterfaceWrapper) CreateKey(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.CreateKey(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListMessages operation middleware
+func (siw *ServerInterfaceWrapper) ListMessages(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMessagesParams
+
+	// ------------- Optional query parameter "phone" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "phone", r.URL.Query(), &params.Phone, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "phone"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "phone", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "direction" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "direction", r.URL.Query(), &params.Direction, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "direction"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "direction", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", r.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "after"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "after", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "companyId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "companyId", r.URL.Query(), &params.CompanyID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "companyId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "companyId", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListMessages(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1995,6 +2361,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	}
 
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/send", wrapper.SendMessage)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/messages", wrapper.ListMessages)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/messages/{id}", wrapper.GetMessage)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/sessions", wrapper.ListSessions)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/sessions/{companyId}/initialize", wrapper.InitializeSession)
@@ -2024,6 +2391,9 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 // webhook http.Handler returned by {Op}WebhookHandler at
 // whatever URL path they advertise to senders.
 type WebhookReceiverInterface interface {
+	// Somebody changed or reacted to a message
+	// HandleMessageChangeWebhook handles the POST webhook for message.change.
+	HandleMessageChangeWebhook(w http.ResponseWriter, r *http.Request)
 	// Somebody wrote to the company
 	// HandleMessageReceivedWebhook handles the POST webhook for message.received.
 	HandleMessageReceivedWebhook(w http.ResponseWriter, r *http.Request)
@@ -2035,6 +2405,26 @@ type WebhookReceiverInterface interface {
 // WebhookReceiverMiddlewareFunc wraps an http.Handler with cross-
 // cutting behavior (signature verification, logging, rate limiting, ...).
 type WebhookReceiverMiddlewareFunc func(http.Handler) http.Handler
+
+// MessageChangeWebhookHandler returns the http.Handler for the message.change webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func MessageChangeWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		si.HandleMessageChangeWebhook(w, r)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
 
 // MessageReceivedWebhookHandler returns the http.Handler for the message.received webhook.
 // Mount this at the URL path advertised to webhook senders. errHandler
@@ -2465,6 +2855,58 @@ type CreateKeydefaultJSONResponse struct {
 }
 
 func (response CreateKeydefaultJSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMessagesRequestObject struct {
+	Params ListMessagesParams
+}
+
+type ListMessagesResponseObject interface {
+	VisitListMessagesResponse(w http.ResponseWriter) error
+}
+
+type ListMessages200JSONResponse MessagesResponse
+
+func (response ListMessages200JSONResponse) VisitListMessagesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMessagesdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response ListMessagesdefaultJSONResponse) VisitListMessagesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3252,6 +3694,9 @@ type StrictServerInterface interface {
 	// CreateKey Create an API key of a company
 	// (POST /keys)
 	CreateKey(ctx context.Context, request CreateKeyRequestObject) (CreateKeyResponseObject, error)
+	// ListMessages The history of messages
+	// (GET /messages)
+	ListMessages(ctx context.Context, request ListMessagesRequestObject) (ListMessagesResponseObject, error)
 	// GetMessage The truth about one message
 	// (GET /messages/{id})
 	GetMessage(ctx context.Context, request GetMessageRequestObject) (GetMessageResponseObject, error)
@@ -3531,6 +3976,32 @@ func (sh *strictHandler) CreateKey(w http.ResponseWriter, r *http.Request, param
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(CreateKeyResponseObject); ok {
 		if err := validResponse.VisitCreateKeyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListMessages operation middleware
+func (sh *strictHandler) ListMessages(w http.ResponseWriter, r *http.Request, params ListMessagesParams) {
+	var request ListMessagesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMessages(ctx, request.(ListMessagesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMessages")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListMessagesResponseObject); ok {
+		if err := validResponse.VisitListMessagesResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -26,6 +26,14 @@ const (
 	Poll        Kind = "poll"
 	Reaction    Kind = "reaction"
 	Unsupported Kind = "unsupported" // of a kind this version does not know
+
+	// These are only received.
+
+	Edit          Kind = "edit"          // of a message that came before
+	Revoke        Kind = "revoke"        // of a message that came before
+	Vote          Kind = "vote"          // in a poll
+	Call          Kind = "call"          // that was not answered here
+	Undecryptable Kind = "undecryptable" // in the place of a message whose sender was asked for it again
 )
 
 // MaxTextLength is the predecessor's limit, in Unicode code points.

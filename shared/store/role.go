@@ -15,6 +15,7 @@ import (
 const roleSettings = `DO $$
 DECLARE setting text;
 BEGIN
+	PERFORM pg_advisory_xact_lock(hashtext('wafleet role settings')); -- of several that migrate, one after the other
 	FOREACH setting IN ARRAY ARRAY[
 		'idle_in_transaction_session_timeout = ''3s''', 'statement_timeout = ''30s''', 'enable_seqscan = off'
 	] LOOP

@@ -30,14 +30,21 @@ func (a *API) GetMessage(ctx context.Context, r contract.GetMessageRequestObject
 	if err != nil {
 		return nil, fmt.Errorf("read message: %w", err)
 	}
-	answer, err := messageAnswer(row)
+	answer, err := a.messageWithContent(ctx, row)
 	if err != nil {
 		return nil, err
 	}
-	if answer.Content, err = a.content(ctx, row); err != nil {
-		return nil, err
-	}
 	return contract.GetMessage200JSONResponse{Success: true, Data: answer}, nil
+}
+
+// messageWithContent is all that is shown of a message.
+func (a *API) messageWithContent(ctx context.Context, row db.Message) (contract.Message, error) {
+	m, err := messageAnswer(row)
+	if err != nil {
+		return m, err
+	}
+	m.Content, err = a.content(ctx, row)
+	return m, err
 }
 
 // companyOfMessage spares an admin key from naming the company of a message: the id leads to it.
@@ -74,11 +81,10 @@ func (a *API) content(ctx context.Context, row db.Message) (*contract.MessageCon
 	if err != nil {
 		return nil, fmt.Errorf("open message: %w", err)
 	}
-	content, err := message.DecodeContent(text)
-	if err != nil {
-		return nil, fmt.Errorf("read message: %w", err)
+	if !json.Valid(text) {
+		return nil, fmt.Errorf("read message %s: content is no JSON", row.MessageID)
 	}
-	return &contract.MessageContent{Text: optional(content.Text)}, nil
+	return new(contract.MessageContent(text)), nil
 }
 
 func messageAnswer(row db.Message) (contract.Message, error) {
@@ -89,7 +95,7 @@ func messageAnswer(row db.Message) (contract.Message, error) {
 		ReadAt: utc(row.ReadAt), PlayedAt: utc(row.PlayedAt),
 	}
 	if m.Direction == contract.Incoming {
-		m.From = sender(row)
+		m.From, m.Chat = sender(row), chat(row)
 	} else {
 		m.To = &contract.Contact{Phone: &row.Phone}
 	}
@@ -102,13 +108,20 @@ func messageAnswer(row db.Message) (contract.Message, error) {
 // sender is who wrote an incoming message: by number where that is known, by hidden id where that is the address.
 func sender(row db.Message) *contract.Contact {
 	c := contract.Contact{Phone: optional(row.Phone), Name: row.SenderName}
-	if row.Sender != nil && strings.HasSuffix(*row.Sender, "@lid") {
+	if row.Sender != nil && *row.Sender != row.Phone {
 		c.LID = row.Sender
 	}
-	if row.Sender != nil && row.Phone == *row.Sender {
-		c.Phone = nil
-	}
 	return &c
+}
+
+// chat is where an incoming message was written: with its sender, or in a chat of many.
+func chat(row db.Message) *contract.Contact {
+	if strings.Contains(row.Chat, "@") {
+		return &contract.Contact{Group: &row.Chat}
+	}
+	c := sender(row)
+	c.Name = nil
+	return c
 }
 
 // utc is how callers are told times; nil stays nil.

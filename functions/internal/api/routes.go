@@ -18,6 +18,7 @@ type route struct {
 // routes has every operation by its pattern, without the base path.
 var routes = map[string]route{
 	"POST /send":         {"messages", auth.Send},
+	"GET /messages":      {"messages", auth.Read},
 	"GET /messages/{id}": {"messages", auth.Read},
 
 	"GET /sessions":                           {"sessions", auth.Read},

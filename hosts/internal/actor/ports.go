@@ -112,12 +112,33 @@ type Handlers struct {
 // Incoming is a decrypted message, whoever sent it.
 type Incoming struct {
 	WAMessageID string
-	Chat        message.Contact // canonical: the LID where it is known
+	Chat        message.Contact
 	Sender      message.Contact
 	FromMe      bool
-	Content     message.Content
+	Said        message.Said
+	File        *File  // of a message with media
+	Silent      bool   // between devices: no chat would show it
 	Digest      []byte // SHA-256 of the plaintext
 	Timestamp   time.Time
+}
+
+// File is how the file of a message is fetched: what WhatsApp told of it, and whose message it belongs to, so that its
+// sender's phone can be asked for it. It is stored sealed, as JSON.
+type File struct {
+	Type       string `json:"type"` // what WhatsApp derives the keys with
+	MimeType   string `json:"mimeType"`
+	DirectPath string `json:"directPath"`
+	URL        string `json:"url,omitempty"`
+	Key        []byte `json:"key"`
+	SHA256     []byte `json:"sha256"`
+	EncSHA256  []byte `json:"encSha256"`
+	Size       int64  `json:"size"`
+
+	MessageID string `json:"messageId"` // WhatsApp's
+	Chat      string `json:"chat"`      // JIDs
+	Sender    string `json:"sender"`
+	IsGroup   bool   `json:"isGroup,omitempty"`
+	FromMe    bool   `json:"fromMe,omitempty"`
 }
 
 // Receipt is what a device of the other side reports on messages.
