@@ -107,6 +107,7 @@ const (
 	FORBIDDEN            ErrorCode = "FORBIDDEN"
 	IDEMPOTENCYCONFLICT  ErrorCode = "IDEMPOTENCY_CONFLICT"
 	INTERNALERROR        ErrorCode = "INTERNAL_ERROR"
+	MESSAGENOTCANCELABLE ErrorCode = "MESSAGE_NOT_CANCELABLE"
 	MESSAGESENDERROR     ErrorCode = "MESSAGE_SEND_ERROR"
 	METHODNOTALLOWED     ErrorCode = "METHOD_NOT_ALLOWED"
 	NOTFOUND             ErrorCode = "NOT_FOUND"
@@ -144,6 +145,8 @@ func (e ErrorCode) Valid() bool {
 	case IDEMPOTENCYCONFLICT:
 		return true
 	case INTERNALERROR:
+		return true
+	case MESSAGENOTCANCELABLE:
 		return true
 	case MESSAGESENDERROR:
 		return true
@@ -258,6 +261,27 @@ func (e EventType) Valid() bool {
 	}
 }
 
+// Defines values for Priority.
+const (
+	High   Priority = "high"
+	Low    Priority = "low"
+	Normal Priority = "normal"
+)
+
+// Valid indicates whether the value is a known member of the Priority enum.
+func (e Priority) Valid() bool {
+	switch e {
+	case High:
+		return true
+	case Low:
+		return true
+	case Normal:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MessageStatus.
 const (
 	MessageStatusAccepted    MessageStatus = "accepted"
@@ -300,6 +324,57 @@ func (e MessageStatus) Valid() bool {
 	case MessageStatusSent:
 		return true
 	case MessageStatusUnconfirmed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MessageType.
+const (
+	MessageTypeAudio    MessageType = "audio"
+	MessageTypeContact  MessageType = "contact"
+	MessageTypeDocument MessageType = "document"
+	MessageTypeEdit     MessageType = "edit"
+	MessageTypeImage    MessageType = "image"
+	MessageTypeLocation MessageType = "location"
+	MessageTypePoll     MessageType = "poll"
+	MessageTypeReaction MessageType = "reaction"
+	MessageTypeRevoke   MessageType = "revoke"
+	MessageTypeSticker  MessageType = "sticker"
+	MessageTypeText     MessageType = "text"
+	MessageTypeVideo    MessageType = "video"
+	MessageTypeVoice    MessageType = "voice"
+)
+
+// Valid indicates whether the value is a known member of the MessageType enum.
+func (e MessageType) Valid() bool {
+	switch e {
+	case MessageTypeAudio:
+		return true
+	case MessageTypeContact:
+		return true
+	case MessageTypeDocument:
+		return true
+	case MessageTypeEdit:
+		return true
+	case MessageTypeImage:
+		return true
+	case MessageTypeLocation:
+		return true
+	case MessageTypePoll:
+		return true
+	case MessageTypeReaction:
+		return true
+	case MessageTypeRevoke:
+		return true
+	case MessageTypeSticker:
+		return true
+	case MessageTypeText:
+		return true
+	case MessageTypeVideo:
+		return true
+	case MessageTypeVoice:
 		return true
 	default:
 		return false
@@ -417,6 +492,13 @@ func (e SessionStatusWord) Valid() bool {
 	}
 }
 
+// AcceptedMessage defines model for AcceptedMessage.
+type AcceptedMessage struct {
+	// MessageID The final WhatsApp id, fixed before the message is queued.
+	MessageID string        `json:"messageId"`
+	Status    MessageStatus `json:"status"`
+}
+
 // Company defines model for Company.
 type Company struct {
 	// CompanyID A company, by the id that its owner gave it.
@@ -447,6 +529,14 @@ type Contact struct {
 	LID   *string `json:"lid,omitempty"`
 	Name  *string `json:"name,omitempty"`
 	Phone *string `json:"phone,omitempty"`
+}
+
+// ContactCard defines model for ContactCard.
+type ContactCard struct {
+	Name string `json:"name"`
+
+	// Phone A phone number in international form: 10 to 15 digits once `+`, spaces, `-`, `(`, `)` and `.` are stripped.
+	Phone Phone `json:"phone"`
 }
 
 // CreateCompanyRequest defines model for CreateCompanyRequest.
@@ -815,6 +905,12 @@ type Message struct {
 	WaMessageID *string `json:"waMessageId,omitempty"`
 }
 
+// MessageAccepted defines model for MessageAccepted.
+type MessageAccepted struct {
+	Data    AcceptedMessage `json:"data"`
+	Success bool            `json:"success"`
+}
+
 // MessageContent What the message says. Absent while it is on its way through the queue.
 type MessageContent = json.RawMessage
 
@@ -857,6 +953,77 @@ type MessageReference struct {
 	WaMessageID string       `json:"waMessageId"`
 }
 
+// MessageRequest defines model for MessageRequest.
+type MessageRequest struct {
+	// Address Of a place.
+	Address *string `json:"address,omitempty"`
+	Caption *string `json:"caption,omitempty"`
+
+	// ClientRef The caller's own reference, at most 512 bytes, told in every event of the message.
+	ClientRef *string `json:"clientRef,omitempty"`
+
+	// CompanyID A company, by the id that its owner gave it.
+	CompanyID *CompanyID   `json:"companyId,omitempty"`
+	Contact   *ContactCard `json:"contact,omitempty"`
+
+	// Emoji Empty takes the reaction back.
+	Emoji    *string  `json:"emoji,omitempty"`
+	FileName *string  `json:"fileName,omitempty"`
+	Latitude *float64 `json:"latitude,omitempty"`
+
+	// LinkPreview Show what is behind the first link of the text. A page that cannot be had is no error.
+	LinkPreview *bool    `json:"linkPreview,omitempty"`
+	Longitude   *float64 `json:"longitude,omitempty"`
+
+	// MaxChoices How many options one may choose; 0 is any number.
+	MaxChoices *int `json:"maxChoices,omitempty"`
+
+	// MediaBase64 The file itself.
+	MediaBase64 *string `json:"mediaBase64,omitempty"`
+
+	// MediaID A file that `POST /media` or an earlier message brought.
+	MediaID *string `json:"mediaId,omitempty"`
+
+	// MediaURL Where to fetch the file, at once: https, at a public address.
+	MediaURL *string `json:"mediaUrl,omitempty"`
+
+	// Mentions Numbers that the text mentions, as `@79001234567`.
+	Mentions []Phone `json:"mentions,omitempty"`
+
+	// MessageID The message that a `reaction`, `edit` or `revoke` is about, sent or received.
+	MessageID *string `json:"messageId,omitempty"`
+
+	// MimeType What the file is. Only believed where its bytes do not say otherwise.
+	MimeType *string `json:"mimeType,omitempty"`
+
+	// Name Of a place.
+	Name    *string  `json:"name,omitempty"`
+	Options []string `json:"options,omitempty"`
+
+	// Priority Before or behind what waits; `low` is the lane of batches. Within a chat and a priority the order is kept.
+	Priority *Priority `json:"priority,omitempty"`
+	Question *string   `json:"question,omitempty"`
+
+	// ReplyTo The message that this one answers, sent or received.
+	ReplyTo *string `json:"replyTo,omitempty"`
+
+	// SendAt When to send the message, RFC 3339, at most 30 days ahead.
+	SendAt *string `json:"sendAt,omitempty"`
+
+	// Text Of `text` and `edit`: 1 to 4,096 Unicode code points, not only white space.
+	Text *string `json:"text,omitempty"`
+
+	// To A phone number, as in `phone` elsewhere; a hidden id, `<digits>@lid`; or a group, `<id>@g.us`.
+	To *Recipient `json:"to,omitempty"`
+
+	// TTL Seconds after which the message is given up if it could not be sent; counted from `sendAt` where there is one.
+	TTL  *int        `json:"ttl,omitempty"`
+	Type MessageType `json:"type"`
+}
+
+// Priority Before or behind what waits; `low` is the lane of batches. Within a chat and a priority the order is kept.
+type Priority string
+
 // MessageResponse defines model for MessageResponse.
 type MessageResponse struct {
 	Data    Message `json:"data"`
@@ -865,6 +1032,9 @@ type MessageResponse struct {
 
 // MessageStatus defines model for MessageStatus.
 type MessageStatus string
+
+// MessageType defines model for MessageType.
+type MessageType string
 
 // MessagesResponse defines model for MessagesResponse.
 type MessagesResponse struct {
@@ -1023,6 +1193,9 @@ type ReceivedMessage struct {
 	WaMessageID string `json:"waMessageId"`
 }
 
+// Recipient A phone number, as in `phone` elsewhere; a hidden id, `<digits>@lid`; or a group, `<id>@g.us`.
+type Recipient = string
+
 // Said What a message says; which parts there are depends on its type.
 type Said struct {
 	Call *struct {
@@ -1136,6 +1309,40 @@ type AcceptedSend struct {
 	// MessageID The final WhatsApp id, fixed before the message is queued.
 	MessageID string        `json:"messageId"`
 	Status    MessageStatus `json:"status"`
+}
+
+// SentContent What a message says that was sent; the fields are those of `POST /messages`.
+type SentContent struct {
+	Contact    *ContactCard     `json:"contact,omitempty"`
+	Location   *LocationContent `json:"location,omitempty"`
+	MaxChoices *int             `json:"maxChoices,omitempty"`
+	Media      *MediaContent    `json:"media,omitempty"`
+	Mentions   []string         `json:"mentions,omitempty"`
+
+	// MessageID What a reaction
+	MessageID *string  `json:"messageId,omitempty"`
+	Options   []string `json:"options,omitempty"`
+	ReplyTo   *string  `json:"replyTo,omitempty"`
+
+	// Text The text; the caption of a file
+	Text *string `json:"text,omitempty"`
+}
+
+// LocationContent defines model for SentContent.location.
+type LocationContent struct {
+	Address   *string `json:"address,omitempty"`
+	Latitude  float64 `json:"latitude"`
+	Longitude float64 `json:"longitude"`
+	Name      *string `json:"name,omitempty"`
+}
+
+// MediaContent defines model for SentContent.media.
+type MediaContent struct {
+	FileName *string `json:"fileName,omitempty"`
+	MediaID  string  `json:"mediaId"`
+	MimeType *string `json:"mimeType,omitempty"`
+	Sha256   *string `json:"sha256,omitempty"`
+	Size     *int64  `json:"size,omitempty"`
 }
 
 // Session defines model for Session.
@@ -1268,6 +1475,9 @@ type CompanyQuery = CompanyID
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
+// Prefer defines model for Prefer.
+type Prefer = string
+
 // Problem defines model for Problem.
 type Problem = ErrorResponse
 
@@ -1321,6 +1531,23 @@ type ListMessagesParams struct {
 	CompanyID *CompanyQuery `form:"companyId,omitempty" json:"companyId,omitempty"`
 }
 
+// PostMessageParams defines parameters for PostMessage.
+type PostMessageParams struct {
+	// IdempotencyKey Names this piece of work, for good. The same key with the same body is answered as the first time, with
+	// `Idempotent-Replayed: true`; with another body the answer is 409.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// Prefer `wait=n`, n at most 10: the answer comes when WhatsApp has taken the message, or its fate is known, or n seconds are
+	// over. It is the same answer, with the status that the message has then.
+	Prefer *Prefer `json:"Prefer,omitempty"`
+}
+
+// CancelMessageParams defines parameters for CancelMessage.
+type CancelMessageParams struct {
+	// CompanyID The company, for a key that may act for several.
+	CompanyID *CompanyQuery `form:"companyId,omitempty" json:"companyId,omitempty"`
+}
+
 // GetMessageParams defines parameters for GetMessage.
 type GetMessageParams struct {
 	// CompanyID The company, for a key that may act for several.
@@ -1332,6 +1559,10 @@ type SendMessageParams struct {
 	// IdempotencyKey Names this piece of work, for good. The same key with the same body is answered as the first time, with
 	// `Idempotent-Replayed: true`; with another body the answer is 409.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// Prefer `wait=n`, n at most 10: the answer comes when WhatsApp has taken the message, or its fate is known, or n seconds are
+	// over. It is the same answer, with the status that the message has then.
+	Prefer *Prefer `json:"Prefer,omitempty"`
 }
 
 // ListSessionsParams defines parameters for ListSessions.
@@ -1407,6 +1638,9 @@ type DiagnoseJSONRequestBody = DiagnoseRequest
 // CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
 type CreateKeyJSONRequestBody = CreateKeyRequest
 
+// PostMessageJSONRequestBody defines body for PostMessage for application/json ContentType.
+type PostMessageJSONRequestBody = MessageRequest
+
 // SendMessageJSONRequestBody defines body for SendMessage for application/json ContentType.
 type SendMessageJSONRequestBody = SendRequest
 
@@ -1454,6 +1688,12 @@ type ServerInterface interface {
 	// ListMessages The history of messages
 	// (GET /messages)
 	ListMessages(w http.ResponseWriter, r *http.Request, params ListMessagesParams)
+	// PostMessage Send a message of any type
+	// (POST /messages)
+	PostMessage(w http.ResponseWriter, r *http.Request, params PostMessageParams)
+	// CancelMessage Cancel a message that is not sent yet
+	// (DELETE /messages/{id})
+	CancelMessage(w http.ResponseWriter, r *http.Request, id string, params CancelMessageParams)
 	// GetMessage The truth about one message
 	// (GET /messages/{id})
 	GetMessage(w http.ResponseWriter, r *http.Request, id string, params GetMessageParams)
@@ -1836,6 +2076,108 @@ func (siw *ServerInterfaceWrapper) ListMessages(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
+// PostMessage operation middleware
+func (siw *ServerInterfaceWrapper) PostMessage(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PostMessageParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer Prefer
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Prefer", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Prefer", Err: err})
+			return
+		}
+
+		params.Prefer = &Prefer
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PostMessage(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CancelMessage operation middleware
+func (siw *ServerInterfaceWrapper) CancelMessage(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CancelMessageParams
+
+	// ------------- Optional query parameter "companyId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "companyId", r.URL.Query(), &params.CompanyID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "companyId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "companyId", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CancelMessage(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetMessage operation middleware
 func (siw *ServerInterfaceWrapper) GetMessage(w http.ResponseWriter, r *http.Request) {
 
@@ -1905,6 +2247,25 @@ func (siw *ServerInterfaceWrapper) SendMessage(w http.ResponseWriter, r *http.Re
 		}
 
 		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer Prefer
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Prefer", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Prefer", Err: err})
+			return
+		}
+
+		params.Prefer = &Prefer
 
 	}
 
@@ -2362,6 +2723,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/send", wrapper.SendMessage)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/messages", wrapper.ListMessages)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/messages", wrapper.PostMessage)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/messages/{id}", wrapper.CancelMessage)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/messages/{id}", wrapper.GetMessage)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/sessions", wrapper.ListSessions)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/sessions/{companyId}/initialize", wrapper.InitializeSession)
@@ -2907,6 +3270,126 @@ type ListMessagesdefaultJSONResponse struct {
 }
 
 func (response ListMessagesdefaultJSONResponse) VisitListMessagesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostMessageRequestObject struct {
+	Params PostMessageParams
+	Body   *PostMessageJSONRequestBody
+}
+
+type PostMessageResponseObject interface {
+	VisitPostMessageResponse(w http.ResponseWriter) error
+}
+
+type PostMessage202ResponseHeaders struct {
+	IdempotentReplayed *bool
+	Location           *string
+}
+
+type PostMessage202JSONResponse struct {
+	Body    MessageAccepted
+	Headers PostMessage202ResponseHeaders
+}
+
+func (response PostMessage202JSONResponse) VisitPostMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostMessagedefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response PostMessagedefaultJSONResponse) VisitPostMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelMessageRequestObject struct {
+	ID     string `json:"id"`
+	Params CancelMessageParams
+}
+
+type CancelMessageResponseObject interface {
+	VisitCancelMessageResponse(w http.ResponseWriter) error
+}
+
+type CancelMessage200JSONResponse MessageAccepted
+
+func (response CancelMessage200JSONResponse) VisitCancelMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelMessagedefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response CancelMessagedefaultJSONResponse) VisitCancelMessageResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3697,6 +4180,12 @@ type StrictServerInterface interface {
 	// ListMessages The history of messages
 	// (GET /messages)
 	ListMessages(ctx context.Context, request ListMessagesRequestObject) (ListMessagesResponseObject, error)
+	// PostMessage Send a message of any type
+	// (POST /messages)
+	PostMessage(ctx context.Context, request PostMessageRequestObject) (PostMessageResponseObject, error)
+	// CancelMessage Cancel a message that is not sent yet
+	// (DELETE /messages/{id})
+	CancelMessage(ctx context.Context, request CancelMessageRequestObject) (CancelMessageResponseObject, error)
 	// GetMessage The truth about one message
 	// (GET /messages/{id})
 	GetMessage(ctx context.Context, request GetMessageRequestObject) (GetMessageResponseObject, error)
@@ -4002,6 +4491,66 @@ func (sh *strictHandler) ListMessages(w http.ResponseWriter, r *http.Request, pa
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListMessagesResponseObject); ok {
 		if err := validResponse.VisitListMessagesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PostMessage operation middleware
+func (sh *strictHandler) PostMessage(w http.ResponseWriter, r *http.Request, params PostMessageParams) {
+	var request PostMessageRequestObject
+
+	request.Params = params
+
+	var body PostMessageJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PostMessage(ctx, request.(PostMessageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PostMessage")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PostMessageResponseObject); ok {
+		if err := validResponse.VisitPostMessageResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelMessage operation middleware
+func (sh *strictHandler) CancelMessage(w http.ResponseWriter, r *http.Request, id string, params CancelMessageParams) {
+	var request CancelMessageRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelMessage(ctx, request.(CancelMessageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelMessage")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CancelMessageResponseObject); ok {
+		if err := validResponse.VisitCancelMessageResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

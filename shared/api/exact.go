@@ -21,6 +21,12 @@ func (r *SendRequest) UnmarshalJSON(b []byte) error {
 }
 
 // UnmarshalJSON reads a body exactly (see Decode).
+func (r *MessageRequest) UnmarshalJSON(b []byte) error {
+	type plain MessageRequest
+	return exactly(b, (*plain)(r))
+}
+
+// UnmarshalJSON reads a body exactly (see Decode).
 func (r *InitializeRequest) UnmarshalJSON(b []byte) error {
 	type plain InitializeRequest
 	return exactly(b, (*plain)(r))
@@ -184,6 +190,8 @@ func kindName(t reflect.Type) string {
 		return "an array"
 	case reflect.Int, reflect.Int64:
 		return "a whole number"
+	case reflect.Float64:
+		return "a number"
 	default:
 		return "an object"
 	}

@@ -3,67 +3,65 @@ package message
 import (
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"strings"
-	"unicode/utf8"
 )
 
-// Kind is what a message carries.
-type Kind string
-
-// The kinds of messages. Text can be sent; all can be received.
-const (
-	Text        Kind = "text"
-	Image       Kind = "image"
-	Video       Kind = "video"
-	Audio       Kind = "audio"
-	Voice       Kind = "voice"
-	Document    Kind = "document"
-	Sticker     Kind = "sticker"
-	Location    Kind = "location"
-	ContactCard Kind = "contact"
-	Poll        Kind = "poll"
-	Reaction    Kind = "reaction"
-	Unsupported Kind = "unsupported" // of a kind this version does not know
-
-	// These are only received.
-
-	Edit          Kind = "edit"          // of a message that came before
-	Revoke        Kind = "revoke"        // of a message that came before
-	Vote          Kind = "vote"          // in a poll
-	Call          Kind = "call"          // that was not answered here
-	Undecryptable Kind = "undecryptable" // in the place of a message whose sender was asked for it again
-)
-
-// MaxTextLength is the predecessor's limit, in Unicode code points.
-const MaxTextLength = 4096
-
-// The ways in which content can be wrong.
-var (
-	ErrEmptyText   = errors.New("message must not be empty")
-	ErrTextTooLong = fmt.Errorf("message must have at most %d characters", MaxTextLength)
-	ErrUnknownKind = errors.New("type is not one that can be sent")
-)
-
-// Content is what the other side is to see. It is stored and queued sealed, as JSON.
+// Content is what the other side is to see, or what it sent. It is stored and queued sealed, as JSON. Which of the parts
+// are there depends on the kind; the table in validate.go says it for what can be sent.
 type Content struct {
-	Kind Kind   `json:"type"`
+	Kind Kind `json:"type"`
+	// Text is the text, the caption of media, the question of a poll, the emoji of a reaction (none takes it back), the new
+	// text of an edit.
 	Text string `json:"text,omitempty"`
+
+	Media    *Media        `json:"media,omitempty"`
+	Location *Place        `json:"location,omitempty"`
+	Contact  *VisitingCard `json:"contact,omitempty"`
+	Poll     *PollOptions  `json:"poll,omitempty"`
+	Preview  *LinkPreview  `json:"preview,omitempty"` // of a link in the text
+
+	Target   *Ref     `json:"target,omitempty"`  // what a reaction, an edit or a revoke is about
+	ReplyTo  *Ref     `json:"replyTo,omitempty"` // the message that this one answers
+	Mentions []string `json:"mentions,omitempty"`
 }
 
-// Validate returns what a caller has to mend, or nil.
-func (c Content) Validate() error {
-	if c.Kind != Text {
-		return ErrUnknownKind
-	}
-	if strings.TrimSpace(c.Text) == "" {
-		return ErrEmptyText
-	}
-	if utf8.RuneCountInString(c.Text) > MaxTextLength {
-		return ErrTextTooLong
-	}
-	return nil
+// Place is a point on the map.
+type Place struct {
+	Latitude  float64 `json:"latitude"`
+	Longitude float64 `json:"longitude"`
+	Name      string  `json:"name,omitempty"`
+	Address   string  `json:"address,omitempty"`
+}
+
+// VisitingCard is somebody's visiting card.
+type VisitingCard struct {
+	Name  string `json:"name"`
+	Phone string `json:"phone"` // digits
+}
+
+// PollOptions are what a poll lets people choose from.
+type PollOptions struct {
+	Options    []string `json:"options"`
+	MaxChoices int      `json:"maxChoices"` // how many of them one may choose; 0: any number
+}
+
+// LinkPreview is what is shown of the page behind a link.
+type LinkPreview struct {
+	URL         string `json:"url"`
+	Title       string `json:"title"`
+	Description string `json:"description,omitempty"`
+	Thumbnail   []byte `json:"thumbnail,omitempty"` // JPEG
+}
+
+// Ref points at another message of the chat.
+type Ref struct {
+	MessageID   string `json:"messageId"`   // ours
+	WAMessageID string `json:"waMessageId"` // WhatsApp's, the same for what we sent
+	FromMe      bool   `json:"fromMe,omitempty"`
+	Chat        string `json:"chat"`             // address, see ParseRecipient
+	Sender      string `json:"sender,omitempty"` // address; empty where it is us
+	Kind        Kind   `json:"type,omitempty"`   // with Text what is shown of a message that is answered
+	Text        string `json:"text,omitempty"`
 }
 
 // Encode returns the content as JSON.

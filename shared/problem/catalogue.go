@@ -33,6 +33,7 @@ var (
 	CompanyExists       = define("COMPANY_EXISTS", ValidationClass, http.StatusConflict, "The company exists")
 	IdempotencyConflict = define("IDEMPOTENCY_CONFLICT", ValidationClass, http.StatusConflict,
 		"The idempotency key was used with another body")
+	NotCancelable = define("MESSAGE_NOT_CANCELABLE", ValidationClass, http.StatusConflict, "The message can no longer be canceled")
 )
 
 // The key does not open this door.
@@ -73,7 +74,7 @@ var (
 
 // catalogue lists the values above in the order of the contract.
 var catalogue = []*Problem{
-	Validation, BodyTooLarge, UnsupportedMedia, NotFound, MethodNotAllowed, CompanyExists, IdempotencyConflict,
+	Validation, BodyTooLarge, UnsupportedMedia, NotFound, MethodNotAllowed, CompanyExists, IdempotencyConflict, NotCancelable,
 	Unauthorized, Forbidden,
 	Session, CompanyNotFound, SessionLoggedOut, SessionReplaced,
 	RateLimited, NotConnected, Connection, Timeout, Provider, Database, Configuration,

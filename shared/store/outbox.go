@@ -209,7 +209,7 @@ func subject(row db.MoveMessageRow) Subject {
 
 func progress(about Subject, m Move) message.Progress {
 	p := message.Progress{
-		MessageID: m.MessageID, Status: m.To, To: message.Contact{Phone: about.Phone},
+		MessageID: m.MessageID, Status: m.To, To: message.ContactOf(about.Phone),
 		Kind: message.Kind(about.Kind), Reason: m.Reason, Timestamp: about.At,
 	}
 	if about.ClientRef != nil {

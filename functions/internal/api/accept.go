@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,9 +22,35 @@ import (
 // outgoing is a valid message that a caller wants to be sent.
 type outgoing struct {
 	company string
-	to      string // digits
+	to      string // address, see message.ParseRecipient
 	content message.Content
 	key     *string // Idempotency-Key
+
+	asked     any            // what a repeated call has to ask for; nil: the content
+	checks    []func() error // what holds a first call back, and not a repeated one
+	parks     bool           // waits for a session that needs its user
+	clientRef *string
+	lane      message.Lane
+	dueAt     *time.Time    // nil: now
+	ttl       time.Duration // 0: the installation's
+}
+
+func (o outgoing) hash() ([]byte, error) {
+	if o.asked != nil {
+		return message.Content{}.Hash(o.to, o.asked)
+	}
+	return o.content.Hash(o.to, nil)
+}
+
+// acceptCounted is accept, and counts what came of it.
+func (a *API) acceptCounted(ctx context.Context, o outgoing) (acceptance, error) {
+	accepted, err := a.accept(ctx, o)
+	if err != nil {
+		a.counts.accept(resultOf(err))
+		return accepted, err
+	}
+	a.counts.accept(accepted.result())
+	return accepted, nil
 }
 
 // acceptance is the answer to it.
@@ -53,7 +80,7 @@ func (a *API) accept(ctx context.Context, o outgoing) (acceptance, error) {
 	if o.key != nil {
 		id = a.ids.For(o.company, *o.key)
 	}
-	hash, err := o.content.Hash(o.to, nil)
+	hash, err := o.hash()
 	if err != nil {
 		return acceptance{}, fmt.Errorf("accept: %w", err)
 	}
@@ -71,7 +98,12 @@ func (a *API) accept(ctx context.Context, o outgoing) (acceptance, error) {
 	if err := a.spend(ctx, o.company, ratelimit.Limit{PerMinute: known.RatePerMinute, Burst: known.RateBurst}); err != nil {
 		return acceptance{}, err
 	}
-	if session.State(known.State).NeedsUser() {
+	for _, check := range o.checks {
+		if err := check(); err != nil {
+			return acceptance{}, err
+		}
+	}
+	if session.State(known.State).NeedsUser() && !o.parks {
 		return acceptance{}, problem.NotConnected.With("phone", o.to).With("companyId", o.company)
 	}
 	body, err := a.seal(ctx, queued)
@@ -106,10 +138,10 @@ func (a *API) repeat(ctx context.Context, send sealedSend, asked, accepted []byt
 }
 
 func (a *API) row(o outgoing, id string, shard int, hash []byte) db.AcceptMessageParams {
-	ttl := a.config.MessageTTL.Duration().Seconds()
+	ttl := cmp.Or(o.ttl, a.config.MessageTTL.Duration()).Seconds()
 	return db.AcceptMessageParams{
 		CompanyID: o.company, Phone: o.to, MessageID: id, Shard: shard, Kind: string(o.content.Kind), Chat: o.to,
-		BodyHash: hash, Ttl: &ttl,
+		Lane: o.lane, ClientRef: o.clientRef, BodyHash: hash, DueAt: o.dueAt, Ttl: &ttl,
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 // Queue is the part of a queue.Queue that the API needs: sending, and a call that claims nothing to see whether it answers.
 type Queue interface {
 	Send(ctx context.Context, queue string, message queue.Message) error
+	SendBatch(ctx context.Context, queue string, messages []queue.Message) error
 	Extend(ctx context.Context, queue string, handles []string, visibility time.Duration) error
 }
 

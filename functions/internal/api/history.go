@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	contract "wafleet/shared/api"
+	"wafleet/shared/message"
 	"wafleet/shared/phone"
 	"wafleet/shared/store/db"
 )
@@ -121,7 +122,11 @@ func (a *API) addresses(ctx context.Context, companyID, address string) ([]strin
 	if err != nil {
 		return nil, fmt.Errorf("list other addresses: %w", err)
 	}
-	return append(others, address), nil
+	others = append(others, address)
+	for _, other := range others { // what was sent to a LID goes by it with its server
+		others = append(others, message.LIDAddress(other))
+	}
+	return others, nil
 }
 
 // history reads a page, and where the next one begins: nil after the oldest message.

@@ -81,10 +81,46 @@ func (a *API) content(ctx context.Context, row db.Message) (*contract.MessageCon
 	if err != nil {
 		return nil, fmt.Errorf("open message: %w", err)
 	}
-	if !json.Valid(text) {
-		return nil, fmt.Errorf("read message %s: content is no JSON", row.MessageID)
+	if row.Direction == "incoming" { // stored as it is told, see message.Said
+		return new(contract.MessageContent(text)), nil
 	}
-	return new(contract.MessageContent(text)), nil
+	content, err := message.DecodeContent(text)
+	if err != nil {
+		return nil, fmt.Errorf("read message: %w", err)
+	}
+	answer, err := json.Marshal(contentAnswer(content))
+	if err != nil {
+		return nil, fmt.Errorf("write message: %w", err)
+	}
+	return new(contract.MessageContent(answer)), nil
+}
+
+// contentAnswer is a content that was sent, in the contract's terms.
+func contentAnswer(c message.Content) contract.SentContent {
+	answer := contract.SentContent{Text: optional(c.Text), Mentions: c.Mentions}
+	if m := c.Media; m != nil {
+		answer.Media = &contract.MediaContent{
+			MediaID: m.ID, MimeType: optional(m.MimeType), FileName: optional(m.FileName), Size: &m.Size, Sha256: optional(m.SHA256),
+		}
+	}
+	if l := c.Location; l != nil {
+		answer.Location = &contract.LocationContent{
+			Latitude: l.Latitude, Longitude: l.Longitude, Name: optional(l.Name), Address: optional(l.Address),
+		}
+	}
+	if v := c.Contact; v != nil {
+		answer.Contact = &contract.ContactCard{Name: v.Name, Phone: v.Phone}
+	}
+	if p := c.Poll; p != nil {
+		answer.Options, answer.MaxChoices = p.Options, &p.MaxChoices
+	}
+	if c.Target != nil {
+		answer.MessageID = &c.Target.MessageID
+	}
+	if c.ReplyTo != nil {
+		answer.ReplyTo = &c.ReplyTo.MessageID
+	}
+	return answer
 }
 
 func messageAnswer(row db.Message) (contract.Message, error) {
@@ -97,7 +133,8 @@ func messageAnswer(row db.Message) (contract.Message, error) {
 	if m.Direction == contract.Incoming {
 		m.From, m.Chat = sender(row), chat(row)
 	} else {
-		m.To = &contract.Contact{Phone: &row.Phone}
+		to := message.ContactOf(row.Phone)
+		m.To = &contract.Contact{Phone: optional(to.Phone), LID: optional(to.LID), Group: optional(to.Group)}
 	}
 	if err := json.Unmarshal(row.Trace, &m.Trace); err != nil {
 		return m, fmt.Errorf("read trace: %w", err)

@@ -17,9 +17,11 @@ type route struct {
 
 // routes has every operation by its pattern, without the base path.
 var routes = map[string]route{
-	"POST /send":         {"messages", auth.Send},
-	"GET /messages":      {"messages", auth.Read},
-	"GET /messages/{id}": {"messages", auth.Read},
+	"POST /send":            {"messages", auth.Send},
+	"POST /messages":        {"messages", auth.Send},
+	"GET /messages":         {"messages", auth.Read},
+	"DELETE /messages/{id}": {"messages", auth.Send},
+	"GET /messages/{id}":    {"messages", auth.Read},
 
 	"GET /sessions":                           {"sessions", auth.Read},
 	"POST /sessions/{companyId}/initialize":   {"sessions", auth.Session},

@@ -26,16 +26,18 @@ func (a *API) SendMessage(ctx context.Context, r contract.SendMessageRequestObje
 	if err := checkIdempotencyKey(r.Params.IdempotencyKey); err != nil {
 		return nil, err
 	}
-	accepted, err := a.accept(ctx, outgoing{company: companyID, to: to, content: content, key: r.Params.IdempotencyKey})
+	accepted, err := a.acceptCounted(ctx, outgoing{company: companyID, to: to, content: content, key: r.Params.IdempotencyKey})
 	if err != nil {
-		a.counts.accept(resultOf(err))
 		return nil, err
 	}
-	a.counts.accept(accepted.result())
+	status := contract.MessageStatusAccepted
+	if wait := preferredWait(r.Params.Prefer); wait > 0 {
+		status = a.awaitAck(ctx, companyID, accepted.messageID, wait)
+	}
 	return contract.SendMessage200JSONResponse{
 		Body: contract.SendResponse{
 			Success: true, Message: "Message sent successfully",
-			Data: contract.AcceptedSend{MessageID: accepted.messageID, Status: contract.MessageStatusAccepted},
+			Data: contract.AcceptedSend{MessageID: accepted.messageID, Status: status},
 		},
 		Headers: contract.SendMessage200ResponseHeaders{IdempotentReplayed: replayedHeader(accepted.replayed)},
 	}, nil

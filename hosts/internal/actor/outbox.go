@@ -47,7 +47,7 @@ func (a *Actor) prepare(ctx context.Context, row *db.PeekOutboxRow) error {
 	if err != nil {
 		return err
 	}
-	wire, err := a.dialer.Build(content)
+	wire, err := a.dialer.Build(content, nil)
 	if err != nil {
 		return fmt.Errorf("build message: %w", err)
 	}

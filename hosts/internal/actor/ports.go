@@ -26,8 +26,9 @@ type Dialer interface {
 	FetchVersion(ctx context.Context) (string, error)
 	// UseVersion changes Version.
 	UseVersion(version string) error
-	// Build turns content into the message that goes on the wire, its random secret included.
-	Build(content message.Content) ([]byte, error)
+	// Build turns content into the message that goes on the wire, its random secret included. Upload is where WhatsApp has
+	// the content's file; nil for kinds without one.
+	Build(content message.Content, upload *message.Upload) ([]byte, error)
 }
 
 // Owner is whose connection is opened, and the right to write for it.
@@ -65,7 +66,7 @@ type Conn interface {
 // Outgoing is a message to put on the wire.
 type Outgoing struct {
 	ID    string
-	Phone string // digits
+	Phone string // the recipient's address, see message.ParseRecipient
 	Wire  []byte // what Build returned
 }
 

@@ -129,7 +129,9 @@ func (s *script) UseVersion(version string) error {
 	return nil
 }
 
-func (s *script) Build(c message.Content) ([]byte, error) { return []byte("wire:" + c.Text), nil }
+func (s *script) Build(c message.Content, _ *message.Upload) ([]byte, error) {
+	return []byte("wire:" + c.Text), nil
+}
 
 // AwaitDial returns the connection of the next successful dial.
 func (s *script) AwaitDial(t *testing.T) *conn {

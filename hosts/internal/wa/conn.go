@@ -176,7 +176,7 @@ func (c *Conn) Send(ctx context.Context, m actor.Outgoing) error {
 	}
 	ctx, storeError := devicestore.WithAbort(ctx)
 	ctx, release := c.abortable(ctx)
-	at, err := c.send(ctx, m.ID, types.NewJID(m.Phone, types.DefaultUserServer), &msg)
+	at, err := c.send(ctx, m.ID, jidOf(m.Phone), &msg)
 	if errors.Is(context.Cause(ctx), errPreKeys) {
 		at, err = beforeFrame, errPreKeys
 	}
@@ -219,16 +219,30 @@ func (c *Conn) watch(template string) {
 
 // send returns with an error how far the message had come.
 func (c *Conn) send(ctx context.Context, id string, to types.JID, msg *waE2E.Message) (stage, error) {
-	// The device list is cached and needed anyway; an empty one means that the number is not on WhatsApp.
+	if err := c.lookUp(ctx, to); err != nil {
+		return beforeFrame, err
+	}
+	_, err := c.client.SendMessage(ctx, to, msg, whatsmeow.SendRequestExtra{ID: id, Timeout: c.ackTimeout})
+	return aroundFrame, err //nolint:wrapcheck // classified by the caller
+}
+
+// lookUp asks for whom a message is to be encrypted. The answer is cached by whatsmeow and needed anyway; here its absence
+// tells that nothing was written.
+func (c *Conn) lookUp(ctx context.Context, to types.JID) error {
+	if to.Server == types.GroupServer {
+		if _, err := c.client.DangerousInternals().GetCachedGroupData(ctx, to); err != nil { //nolint:staticcheck // the name warns; GetGroupInfo does not fill the cache that SendMessage reads
+			return fmt.Errorf("ask for group: %w", err)
+		}
+		return nil
+	}
 	devices, err := c.client.GetUserDevices(ctx, []types.JID{to})
 	if err != nil {
-		return beforeFrame, fmt.Errorf("ask for devices: %w", err)
+		return fmt.Errorf("ask for devices: %w", err)
 	}
-	if len(devices) == 0 {
-		return beforeFrame, errNoDevices
+	if len(devices) == 0 { // the number is not on WhatsApp
+		return errNoDevices
 	}
-	_, err = c.client.SendMessage(ctx, to, msg, whatsmeow.SendRequestExtra{ID: id, Timeout: c.ackTimeout})
-	return aroundFrame, err //nolint:wrapcheck // classified by the caller
+	return nil
 }
 
 // Logout unlinks the device on the phone and destroys its keys. It does not use whatsmeow's own Logout, which deletes

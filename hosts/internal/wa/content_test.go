@@ -25,7 +25,7 @@ func read(t *testing.T, m *waE2E.Message) actor.Incoming {
 func TestTextSurvivesTheRoundTrip(t *testing.T) {
 	t.Parallel()
 	in := message.Content{Kind: message.Text, Text: "Здравствуйте 👋\n*bold*"}
-	msg, err := encode(in)
+	msg, err := encode(in, nil)
 	require.NoError(t, err)
 	require.Equal(t, message.Said{Kind: in.Kind, Text: in.Text}, read(t, msg).Said)
 }
@@ -33,7 +33,7 @@ func TestTextSurvivesTheRoundTrip(t *testing.T) {
 func TestOnlyWhatIsValidIsEncoded(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []message.Content{{}, {Kind: message.Text}, {Kind: message.Image}, {Kind: "fax", Text: "x"}} {
-		_, err := encode(bad)
+		_, err := encode(bad, nil)
 		require.Error(t, err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // inContext adds what a message says besides its kind: what it answers, whom it names, where it comes from.
 func (r *reading) inContext(ctx context.Context, m *waE2E.Message, s message.Said) message.Said {
-	c := contextOf(m)
+	c := contextIn(m)
 	if c == nil {
 		return s
 	}
@@ -29,8 +29,8 @@ func (r *reading) inContext(ctx context.Context, m *waE2E.Message, s message.Sai
 	return s
 }
 
-// contextOf finds the context of whatever kind a message is.
-func contextOf(m *waE2E.Message) (found *waE2E.ContextInfo) {
+// contextIn finds the context of whatever kind a message is.
+func contextIn(m *waE2E.Message) (found *waE2E.ContextInfo) {
 	if m == nil {
 		return nil
 	}

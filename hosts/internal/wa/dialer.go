@@ -117,8 +117,8 @@ func keeperOf(owner actor.Owner) devicestore.Owner {
 }
 
 // Build turns content into the marshalled message that every attempt sends.
-func (d *Dialer) Build(content message.Content) ([]byte, error) {
-	msg, err := encode(content)
+func (d *Dialer) Build(content message.Content, upload *message.Upload) ([]byte, error) {
+	msg, err := encode(content, upload)
 	if err != nil {
 		return nil, err
 	}

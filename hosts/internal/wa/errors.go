@@ -40,6 +40,10 @@ func classify(err, storeErr error, at stage) error {
 		e.Outcome, e.Reason, e.Err = actor.NotWritten, "device_store", storeErr
 	case errors.Is(err, errNoDevices):
 		e.Outcome, e.Reason, e.Final = actor.Refused, "recipient_not_on_whatsapp", true
+	case errors.Is(err, whatsmeow.ErrNotInGroup):
+		e.Outcome, e.Reason, e.Final = actor.Refused, "not_in_group", true
+	case errors.Is(err, whatsmeow.ErrGroupNotFound):
+		e.Outcome, e.Reason, e.Final = actor.Refused, "group_not_found", true
 	case errors.Is(err, errPreKeys):
 		e.Outcome, e.Reason = actor.NotWritten, "prekeys_unavailable"
 	case errors.Is(err, whatsmeow.ErrNotConnected), errors.Is(err, whatsmeow.ErrNotLoggedIn):

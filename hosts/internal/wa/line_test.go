@@ -212,7 +212,7 @@ func (l *line) reconnect(t *testing.T) actor.Signal {
 // text puts a text on the wire and keeps it as an outbox does.
 func (l *line) text(t *testing.T, id, to, text string) error {
 	t.Helper()
-	wire, err := shared.Build(message.Content{Kind: message.Text, Text: text})
+	wire, err := shared.Build(message.Content{Kind: message.Text, Text: text}, nil)
 	require.NoError(t, err)
 	l.mu.Lock()
 	l.stored[id] = wire

@@ -101,7 +101,7 @@ func gated(t *testing.T) (*line, *valve) {
 // texting sends a text in the background.
 func (l *line) texting(t *testing.T, id, to, text string) <-chan error {
 	t.Helper()
-	wire, err := shared.Build(message.Content{Kind: message.Text, Text: text})
+	wire, err := shared.Build(message.Content{Kind: message.Text, Text: text}, nil)
 	require.NoError(t, err)
 	sent := make(chan error, 1)
 	go func() {

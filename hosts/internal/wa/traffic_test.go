@@ -119,7 +119,7 @@ func TestAMessageThatCannotBeRead(t *testing.T) {
 	failed := refusal(t, l.Send(t.Context(), actor.Outgoing{ID: "3EB0", Phone: "79001111111", Wire: []byte{0xff}}))
 	require.Equal(t, actor.NotWritten, failed.Outcome)
 	require.True(t, failed.Final)
-	_, err := shared.Build(message.Content{Kind: message.Text})
+	_, err := shared.Build(message.Content{Kind: message.Text}, nil)
 	require.Error(t, err)
 }
 

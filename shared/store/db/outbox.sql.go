@@ -16,7 +16,7 @@ const acceptIntoQueue = `-- name: AcceptIntoQueue :one
 WITH accepted AS (
     INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, lane, client_ref, body_hash, due_at, expires_at, enqueued_at, trace)
     VALUES ($1, $2, $3, 'outgoing', 'accepted', $4, $5, $6, $7, $8, $9,
-        coalesce($10::timestamptz, now()), now() + make_interval(secs => $11::float8), now(),
+        coalesce($10::timestamptz, now()), coalesce($10::timestamptz, now()) + make_interval(secs => $11::float8), now(),
         jsonb_build_array(jsonb_build_object('status', 'accepted', 'at', now())))
     ON CONFLICT (company_id, direction, message_id) DO NOTHING
     RETURNING company_id, message_id
@@ -69,7 +69,7 @@ const acceptMessage = `-- name: AcceptMessage :one
 
 INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, lane, client_ref, body_hash, due_at, expires_at, trace)
 VALUES ($1, $2, $3, 'outgoing', 'accepted', $4, $5, $6, $7, $8, $9,
-    coalesce($10::timestamptz, now()), now() + make_interval(secs => $11::float8),
+    coalesce($10::timestamptz, now()), coalesce($10::timestamptz, now()) + make_interval(secs => $11::float8),
     jsonb_build_array(jsonb_build_object('status', 'accepted', 'at', now())))
 ON CONFLICT (company_id, direction, message_id) DO NOTHING
 RETURNING id
@@ -398,6 +398,22 @@ func (q *Queries) GetMessage(ctx context.Context, db DBTX, arg GetMessageParams)
 	return i, err
 }
 
+const getMessageStatus = `-- name: GetMessageStatus :one
+SELECT status FROM messages WHERE company_id || '' = $1 AND direction = 'outgoing' AND message_id = $2
+`
+
+type GetMessageStatusParams struct {
+	CompanyID string
+	MessageID string
+}
+
+func (q *Queries) GetMessageStatus(ctx context.Context, db DBTX, arg GetMessageStatusParams) (string, error) {
+	row := db.QueryRow(ctx, getMessageStatus, arg.CompanyID, arg.MessageID)
+	var status string
+	err := row.Scan(&status)
+	return status, err
+}
+
 const getOutgoing = `-- name: GetOutgoing :one
 SELECT id, company_id, phone, message, message_id, direction, status, created_at, shard, kind, chat, lane, client_ref, body, body_hash, wire, reason, trace, enqueued_at, due_at, expires_at, attempt, resends, term, incarnation, sent_at, delivered_at, read_at, played_at, wa_message_id, sender, sender_name FROM messages WHERE company_id || '' = $1 AND direction = 'outgoing' AND message_id = $2
 `
@@ -443,6 +459,57 @@ func (q *Queries) GetOutgoing(ctx context.Context, db DBTX, arg GetOutgoingParam
 		&i.WaMessageID,
 		&i.Sender,
 		&i.SenderName,
+	)
+	return i, err
+}
+
+const getReferredMessage = `-- name: GetReferredMessage :one
+SELECT m.message_id, m.direction, m.status, m.phone, m.chat, m.sender, m.kind, m.body, m.wa_message_id, m.created_at, m.sent_at, m.due_at,
+    coalesce(s.jid, '')::text AS own_jid
+FROM messages m JOIN whatsapp_sessions s ON s.company_id = m.company_id
+WHERE m.company_id || '' = $1 AND m.message_id = $2
+ORDER BY m.direction DESC LIMIT 1
+`
+
+type GetReferredMessageParams struct {
+	CompanyID string
+	MessageID string
+}
+
+type GetReferredMessageRow struct {
+	MessageID   string
+	Direction   string
+	Status      string
+	Phone       string
+	Chat        string
+	Sender      *string
+	Kind        string
+	Body        []byte
+	WaMessageID *string
+	CreatedAt   time.Time
+	SentAt      *time.Time
+	DueAt       time.Time
+	OwnJid      string
+}
+
+// What a reply, a reaction, an edit or a revoke has to know of the message that it is about.
+func (q *Queries) GetReferredMessage(ctx context.Context, db DBTX, arg GetReferredMessageParams) (GetReferredMessageRow, error) {
+	row := db.QueryRow(ctx, getReferredMessage, arg.CompanyID, arg.MessageID)
+	var i GetReferredMessageRow
+	err := row.Scan(
+		&i.MessageID,
+		&i.Direction,
+		&i.Status,
+		&i.Phone,
+		&i.Chat,
+		&i.Sender,
+		&i.Kind,
+		&i.Body,
+		&i.WaMessageID,
+		&i.CreatedAt,
+		&i.SentAt,
+		&i.DueAt,
+		&i.OwnJid,
 	)
 	return i, err
 }

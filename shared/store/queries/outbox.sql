@@ -6,7 +6,7 @@
 -- Step 1 of a send: the row under its final id, before anything is queued. 0 rows: the id exists.
 INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, lane, client_ref, body_hash, due_at, expires_at, trace)
 VALUES (@company_id, @phone, @message_id, 'outgoing', 'accepted', @shard, @kind, @chat, @lane, sqlc.narg(client_ref), @body_hash,
-    coalesce(sqlc.narg(due_at)::timestamptz, now()), now() + make_interval(secs => sqlc.narg(ttl)::float8),
+    coalesce(sqlc.narg(due_at)::timestamptz, now()), coalesce(sqlc.narg(due_at)::timestamptz, now()) + make_interval(secs => sqlc.narg(ttl)::float8),
     jsonb_build_array(jsonb_build_object('status', 'accepted', 'at', now())))
 ON CONFLICT (company_id, direction, message_id) DO NOTHING
 RETURNING id;
@@ -17,7 +17,7 @@ RETURNING id;
 WITH accepted AS (
     INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, lane, client_ref, body_hash, due_at, expires_at, enqueued_at, trace)
     VALUES (@company_id, @phone, @message_id, 'outgoing', 'accepted', @shard, @kind, @chat, @lane, sqlc.narg(client_ref), @body_hash,
-        coalesce(sqlc.narg(due_at)::timestamptz, now()), now() + make_interval(secs => sqlc.narg(ttl)::float8), now(),
+        coalesce(sqlc.narg(due_at)::timestamptz, now()), coalesce(sqlc.narg(due_at)::timestamptz, now()) + make_interval(secs => sqlc.narg(ttl)::float8), now(),
         jsonb_build_array(jsonb_build_object('status', 'accepted', 'at', now())))
     ON CONFLICT (company_id, direction, message_id) DO NOTHING
     RETURNING company_id, message_id
@@ -177,3 +177,14 @@ SELECT count(*) FROM messages WHERE company_id = @company_id AND direction = 'ou
 SELECT DISTINCT company_id FROM messages
 WHERE direction = 'outgoing' AND status = 'queued' AND shard = ANY(@shards::integer[]) AND due_at <= now()
 ORDER BY company_id;
+
+-- name: GetMessageStatus :one
+SELECT status FROM messages WHERE company_id || '' = @company_id AND direction = 'outgoing' AND message_id = @message_id;
+
+-- name: GetReferredMessage :one
+-- What a reply, a reaction, an edit or a revoke has to know of the message that it is about.
+SELECT m.message_id, m.direction, m.status, m.phone, m.chat, m.sender, m.kind, m.body, m.wa_message_id, m.created_at, m.sent_at, m.due_at,
+    coalesce(s.jid, '')::text AS own_jid
+FROM messages m JOIN whatsapp_sessions s ON s.company_id = m.company_id
+WHERE m.company_id || '' = @company_id AND m.message_id = @message_id
+ORDER BY m.direction DESC LIMIT 1;
