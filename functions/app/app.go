@@ -12,6 +12,7 @@ import (
 
 	"wafleet/functions/internal/api"
 	"wafleet/shared/config"
+	"wafleet/shared/media"
 	"wafleet/shared/queue"
 	"wafleet/shared/store"
 	"wafleet/shared/vault"
@@ -22,6 +23,7 @@ type Deps struct {
 	Pool     *pgxpool.Pool // of a migrated database
 	Redis    redis.UniversalClient
 	Queue    queue.Queue
+	Media    media.Store // nil: files are neither taken nor given
 	Vault    *vault.Vault
 	Registry *prometheus.Registry // also what /metrics shows; nil: one of its own
 	Logger   *slog.Logger
@@ -41,7 +43,7 @@ func New(ctx context.Context, d Deps) (*App, error) {
 		d.Registry = prometheus.NewRegistry()
 	}
 	return &App{api: api.New(api.Deps{
-		Store: store.New(d.Pool, d.Vault), Vault: d.Vault, Queue: d.Queue, Redis: d.Redis,
+		Store: store.New(d.Pool, d.Vault), Vault: d.Vault, Queue: d.Queue, Media: d.Media, Redis: d.Redis,
 		Installation: installation, Config: d.Config, Logger: d.Logger, Registry: d.Registry,
 	})}, nil
 }

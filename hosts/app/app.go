@@ -22,6 +22,7 @@ import (
 	"wafleet/shared/config"
 	"wafleet/shared/health"
 	"wafleet/shared/lease"
+	"wafleet/shared/media"
 	"wafleet/shared/pace"
 	"wafleet/shared/queue"
 	"wafleet/shared/ratelimit"
@@ -45,6 +46,7 @@ type Deps struct {
 	Pool     *pgxpool.Pool
 	Redis    redis.UniversalClient
 	Queue    queue.Queue
+	Media    media.Store // nil: messages with files cannot be sent
 	Vault    *vault.Vault
 	Registry prometheus.Registerer
 	Logger   *slog.Logger
@@ -109,7 +111,7 @@ func New(ctx context.Context, deps Deps, cfg Config) (*App, error) {
 	a.devices, a.dialer = devices, dialer
 	durable := store.New(deps.Pool, deps.Vault)
 	a.fleet = actor.NewFleet(actor.Deps{
-		Store: durable, Vault: deps.Vault, Dialer: dialer, Board: rpc.NewBoard(deps.Redis),
+		Store: durable, Vault: deps.Vault, Media: deps.Media, Dialer: dialer, Board: rpc.NewBoard(deps.Redis),
 		Registry: deps.Registry, Logger: deps.Logger, Announce: a.announce, ShowQR: cfg.ShowQR,
 		Pace:   pace.New(deps.Redis, paceConfig(cfg.Sessions), deps.Logger),
 		Budget: ratelimit.NewPairing(deps.Redis, deps.Logger),

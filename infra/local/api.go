@@ -17,7 +17,7 @@ func (s *System) startAPI(ctx context.Context) error {
 		return fmt.Errorf("admin key in %s: %w", s.dir.Path(adminKeyName), err)
 	}
 	app, err := functions.New(ctx, functions.Deps{
-		Pool: s.pool, Redis: s.redis, Queue: s.queue, Vault: s.vault, Registry: s.metrics,
+		Pool: s.pool, Redis: s.redis, Queue: s.queue, Media: s.media, Vault: s.vault, Registry: s.metrics,
 		Logger: s.log.With("part", "api"), Config: s.settings.API,
 	})
 	if err != nil {

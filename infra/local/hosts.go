@@ -33,7 +33,7 @@ func (s *System) startHost(ctx context.Context) error {
 	}
 	host.WhatsApp.Endpoint, host.WhatsApp.RootCA, host.WhatsApp.NoiseRoot = s.peer.Endpoint, s.peer.rootCA, root
 	app, err := hosts.New(ctx, hosts.Deps{
-		Pool: s.pool, Redis: s.redis, Queue: s.queue, Vault: s.vault,
+		Pool: s.pool, Redis: s.redis, Queue: s.queue, Media: s.media, Vault: s.vault,
 		Registry: s.metrics, Logger: s.log.With("part", "host"),
 	}, host)
 	if err != nil {
@@ -90,6 +90,9 @@ func (s *System) hostEnviron(hostID string) []string {
 		"DATABASE_URL=" + s.databaseURL,
 		"REDIS_URL=" + s.redisURL,
 		"QUEUE=postgres",
+		"MEDIA_BUCKET=" + s.settings.Media.Bucket,
+		"MEDIA_FOLDER=" + s.mediaFolder(),
+		"S3_ENDPOINT=" + s.settings.S3Endpoint,
 		"MASTER_KEY=" + hex.EncodeToString(s.masterKey),
 		"WHATSAPP_ENDPOINT=" + s.peer.Endpoint,
 		"WHATSAPP_ROOT_CA=" + s.peer.RootCA,

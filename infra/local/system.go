@@ -19,6 +19,7 @@ import (
 	"wafleet/infra/local/datadir"
 	"wafleet/infra/local/devenv"
 	"wafleet/shared/config"
+	"wafleet/shared/media"
 	"wafleet/shared/queue"
 	"wafleet/shared/store"
 	"wafleet/shared/vault"
@@ -70,6 +71,7 @@ type System struct {
 	redisURL     string
 	redis        redis.UniversalClient
 	queue        queue.Queue
+	media        media.Store
 	metrics      *prometheus.Registry
 	handler      http.Handler
 }
@@ -98,6 +100,7 @@ func (s *System) Start(ctx context.Context) error {
 		s.startDatabase,
 		s.startRedis,
 		s.startQueue,
+		s.openMedia,
 		s.startAPI,
 		s.startHosts,
 		s.writeDevEnv,

@@ -12,10 +12,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"time"
 
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for DiagnosisCheckName.
@@ -107,6 +109,10 @@ const (
 	FORBIDDEN            ErrorCode = "FORBIDDEN"
 	IDEMPOTENCYCONFLICT  ErrorCode = "IDEMPOTENCY_CONFLICT"
 	INTERNALERROR        ErrorCode = "INTERNAL_ERROR"
+	MEDIAFETCHBLOCKED    ErrorCode = "MEDIA_FETCH_BLOCKED"
+	MEDIAFETCHFAILED     ErrorCode = "MEDIA_FETCH_FAILED"
+	MEDIATOOLARGE        ErrorCode = "MEDIA_TOO_LARGE"
+	MEDIATYPEUNSUPPORTED ErrorCode = "MEDIA_TYPE_UNSUPPORTED"
 	MESSAGENOTCANCELABLE ErrorCode = "MESSAGE_NOT_CANCELABLE"
 	MESSAGESENDERROR     ErrorCode = "MESSAGE_SEND_ERROR"
 	METHODNOTALLOWED     ErrorCode = "METHOD_NOT_ALLOWED"
@@ -145,6 +151,14 @@ func (e ErrorCode) Valid() bool {
 	case IDEMPOTENCYCONFLICT:
 		return true
 	case INTERNALERROR:
+		return true
+	case MEDIAFETCHBLOCKED:
+		return true
+	case MEDIAFETCHFAILED:
+		return true
+	case MEDIATOOLARGE:
+		return true
+	case MEDIATYPEUNSUPPORTED:
 		return true
 	case MESSAGENOTCANCELABLE:
 		return true
@@ -402,6 +416,36 @@ func (e Scope) Valid() bool {
 	case ScopeSession:
 		return true
 	case ScopeWebhook:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SendMediaType.
+const (
+	SendMediaTypeAudio    SendMediaType = "audio"
+	SendMediaTypeDocument SendMediaType = "document"
+	SendMediaTypeImage    SendMediaType = "image"
+	SendMediaTypeSticker  SendMediaType = "sticker"
+	SendMediaTypeVideo    SendMediaType = "video"
+	SendMediaTypeVoice    SendMediaType = "voice"
+)
+
+// Valid indicates whether the value is a known member of the SendMediaType enum.
+func (e SendMediaType) Valid() bool {
+	switch e {
+	case SendMediaTypeAudio:
+		return true
+	case SendMediaTypeDocument:
+		return true
+	case SendMediaTypeImage:
+		return true
+	case SendMediaTypeSticker:
+		return true
+	case SendMediaTypeVideo:
+		return true
+	case SendMediaTypeVoice:
 		return true
 	default:
 		return false
@@ -859,6 +903,23 @@ type Media struct {
 	Width    *int    `json:"width,omitempty"`
 }
 
+// MediaContent defines model for MediaContent.
+type MediaContent struct {
+	FileName *string `json:"fileName,omitempty"`
+	MediaID  string  `json:"mediaId"`
+	MimeType *string `json:"mimeType,omitempty"`
+
+	// Sha256 In hex digits.
+	Sha256 *string `json:"sha256,omitempty"`
+	Size   *int64  `json:"size,omitempty"`
+}
+
+// MediaResponse defines model for MediaResponse.
+type MediaResponse struct {
+	Data    MediaContent `json:"data"`
+	Success bool         `json:"success"`
+}
+
 // Message defines model for Message.
 type Message struct {
 	// Chat Where an incoming message was written.
@@ -1285,6 +1346,22 @@ type Said struct {
 // Scope `admin` includes all the others and lets a key create keys for its company.
 type Scope string
 
+// SendMediaRequest defines model for SendMediaRequest.
+type SendMediaRequest struct {
+	Caption *string `json:"caption,omitempty"`
+
+	// CompanyID A company, by the id that its owner gave it.
+	CompanyID *CompanyID `json:"companyId,omitempty"`
+	MediaURL  string     `json:"mediaUrl"`
+
+	// Phone A phone number in international form: 10 to 15 digits once `+`, spaces, `-`, `(`, `)` and `.` are stripped.
+	Phone Phone         `json:"phone"`
+	Type  SendMediaType `json:"type"`
+}
+
+// SendMediaType defines model for SendMediaRequest.type.
+type SendMediaType string
+
 // SendRequest defines model for SendRequest.
 type SendRequest struct {
 	// CompanyID A company, by the id that its owner gave it.
@@ -1334,15 +1411,6 @@ type LocationContent struct {
 	Latitude  float64 `json:"latitude"`
 	Longitude float64 `json:"longitude"`
 	Name      *string `json:"name,omitempty"`
-}
-
-// MediaContent defines model for SentContent.media.
-type MediaContent struct {
-	FileName *string `json:"fileName,omitempty"`
-	MediaID  string  `json:"mediaId"`
-	MimeType *string `json:"mimeType,omitempty"`
-	Sha256   *string `json:"sha256,omitempty"`
-	Size     *int64  `json:"size,omitempty"`
 }
 
 // Session defines model for Session.
@@ -1510,6 +1578,23 @@ type CreateKeyParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// UploadMediaMultipartBody defines parameters for UploadMedia.
+type UploadMediaMultipartBody struct {
+	File openapi_types.File `json:"file"`
+}
+
+// UploadMediaParams defines parameters for UploadMedia.
+type UploadMediaParams struct {
+	// CompanyID The company, for a key that may act for several.
+	CompanyID *CompanyQuery `form:"companyId,omitempty" json:"companyId,omitempty"`
+}
+
+// GetMediaParams defines parameters for GetMedia.
+type GetMediaParams struct {
+	// CompanyID The company, for a key that may act for several.
+	CompanyID *CompanyQuery `form:"companyId,omitempty" json:"companyId,omitempty"`
+}
+
 // ListMessagesParams defines parameters for ListMessages.
 type ListMessagesParams struct {
 	// Phone Only the chat with this phone number, LID or group (`…@g.us`).
@@ -1556,6 +1641,17 @@ type GetMessageParams struct {
 
 // SendMessageParams defines parameters for SendMessage.
 type SendMessageParams struct {
+	// IdempotencyKey Names this piece of work, for good. The same key with the same body is answered as the first time, with
+	// `Idempotent-Replayed: true`; with another body the answer is 409.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// Prefer `wait=n`, n at most 10: the answer comes when WhatsApp has taken the message, or its fate is known, or n seconds are
+	// over. It is the same answer, with the status that the message has then.
+	Prefer *Prefer `json:"Prefer,omitempty"`
+}
+
+// SendMediaParams defines parameters for SendMedia.
+type SendMediaParams struct {
 	// IdempotencyKey Names this piece of work, for good. The same key with the same body is answered as the first time, with
 	// `Idempotent-Replayed: true`; with another body the answer is 409.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
@@ -1638,11 +1734,17 @@ type DiagnoseJSONRequestBody = DiagnoseRequest
 // CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
 type CreateKeyJSONRequestBody = CreateKeyRequest
 
+// UploadMediaMultipartRequestBody defines body for UploadMedia for multipart/form-data ContentType.
+type UploadMediaMultipartRequestBody UploadMediaMultipartBody
+
 // PostMessageJSONRequestBody defines body for PostMessage for application/json ContentType.
 type PostMessageJSONRequestBody = MessageRequest
 
 // SendMessageJSONRequestBody defines body for SendMessage for application/json ContentType.
 type SendMessageJSONRequestBody = SendRequest
+
+// SendMediaJSONRequestBody defines body for SendMedia for application/json ContentType.
+type SendMediaJSONRequestBody = SendMediaRequest
 
 // InitializeSessionJSONRequestBody defines body for InitializeSession for application/json ContentType.
 type InitializeSessionJSONRequestBody = InitializeRequest
@@ -1685,6 +1787,12 @@ type ServerInterface interface {
 	// CreateKey Create an API key of a company
 	// (POST /keys)
 	CreateKey(w http.ResponseWriter, r *http.Request, params CreateKeyParams)
+	// UploadMedia Upload a file
+	// (POST /media)
+	UploadMedia(w http.ResponseWriter, r *http.Request, params UploadMediaParams)
+	// GetMedia Download a file
+	// (GET /media/{id})
+	GetMedia(w http.ResponseWriter, r *http.Request, id string, params GetMediaParams)
 	// ListMessages The history of messages
 	// (GET /messages)
 	ListMessages(w http.ResponseWriter, r *http.Request, params ListMessagesParams)
@@ -1700,6 +1808,9 @@ type ServerInterface interface {
 	// SendMessage Send a text message
 	// (POST /send)
 	SendMessage(w http.ResponseWriter, r *http.Request, params SendMessageParams)
+	// SendMedia Send a file
+	// (POST /send-media)
+	SendMedia(w http.ResponseWriter, r *http.Request, params SendMediaParams)
 	// ListSessions All sessions
 	// (GET /sessions)
 	ListSessions(w http.ResponseWriter, r *http.Request, params ListSessionsParams)
@@ -1969,6 +2080,81 @@ func (siw *ServerInterfaceWrapper) CreateKey(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.CreateKey(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UploadMedia operation middleware
+func (siw *ServerInterfaceWrapper) UploadMedia(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UploadMediaParams
+
+	// ------------- Optional query parameter "companyId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "companyId", r.URL.Query(), &params.CompanyID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "companyId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "companyId", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UploadMedia(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetMedia operation middleware
+func (siw *ServerInterfaceWrapper) GetMedia(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetMediaParams
+
+	// ------------- Optional query parameter "companyId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "companyId", r.URL.Query(), &params.CompanyID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "companyId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "companyId", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetMedia(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2271,6 +2457,66 @@ func (siw *ServerInterfaceWrapper) SendMessage(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.SendMessage(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SendMedia operation middleware
+func (siw *ServerInterfaceWrapper) SendMedia(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SendMediaParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer Prefer
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Prefer", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Prefer", Err: err})
+			return
+		}
+
+		params.Prefer = &Prefer
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SendMedia(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2722,6 +2968,9 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	}
 
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/send", wrapper.SendMessage)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/send-media", wrapper.SendMedia)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/media", wrapper.UploadMedia)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/media/{id}", wrapper.GetMedia)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/messages", wrapper.ListMessages)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/messages", wrapper.PostMessage)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/messages/{id}", wrapper.CancelMessage)
@@ -3241,6 +3490,153 @@ func (response CreateKeydefaultJSONResponse) VisitCreateKeyResponse(w http.Respo
 	return err
 }
 
+type UploadMediaRequestObject struct {
+	Params UploadMediaParams
+	Body   *multipart.Reader
+}
+
+type UploadMediaResponseObject interface {
+	VisitUploadMediaResponse(w http.ResponseWriter) error
+}
+
+type UploadMedia201ResponseHeaders struct {
+	Location *string
+}
+
+type UploadMedia201JSONResponse struct {
+	Body    MediaResponse
+	Headers UploadMedia201ResponseHeaders
+}
+
+func (response UploadMedia201JSONResponse) VisitUploadMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadMediadefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response UploadMediadefaultJSONResponse) VisitUploadMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMediaRequestObject struct {
+	ID     string `json:"id"`
+	Params GetMediaParams
+}
+
+type GetMediaResponseObject interface {
+	VisitGetMediaResponse(w http.ResponseWriter) error
+}
+
+type GetMedia200ResponseHeaders struct {
+	ContentDisposition *string
+}
+
+type GetMedia200AsteriskResponse struct {
+	Body          io.Reader
+	Headers       GetMedia200ResponseHeaders
+	ContentType   string
+	ContentLength int64
+}
+
+func (response GetMedia200AsteriskResponse) VisitGetMediaResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", response.ContentType)
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetMedia302ResponseHeaders struct {
+	Location *string
+}
+
+type GetMedia302Response struct {
+	Headers GetMedia302ResponseHeaders
+}
+
+func (response GetMedia302Response) VisitGetMediaResponse(w http.ResponseWriter) error {
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	w.WriteHeader(302)
+	return nil
+}
+
+type GetMediadefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response GetMediadefaultJSONResponse) VisitGetMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListMessagesRequestObject struct {
 	Params ListMessagesParams
 }
@@ -3506,6 +3902,69 @@ type SendMessagedefaultJSONResponse struct {
 }
 
 func (response SendMessagedefaultJSONResponse) VisitSendMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendMediaRequestObject struct {
+	Params SendMediaParams
+	Body   *SendMediaJSONRequestBody
+}
+
+type SendMediaResponseObject interface {
+	VisitSendMediaResponse(w http.ResponseWriter) error
+}
+
+type SendMedia200ResponseHeaders struct {
+	IdempotentReplayed *bool
+}
+
+type SendMedia200JSONResponse struct {
+	Body    SendResponse
+	Headers SendMedia200ResponseHeaders
+}
+
+func (response SendMedia200JSONResponse) VisitSendMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendMediadefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response SendMediadefaultJSONResponse) VisitSendMediaResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4177,6 +4636,12 @@ type StrictServerInterface interface {
 	// CreateKey Create an API key of a company
 	// (POST /keys)
 	CreateKey(ctx context.Context, request CreateKeyRequestObject) (CreateKeyResponseObject, error)
+	// UploadMedia Upload a file
+	// (POST /media)
+	UploadMedia(ctx context.Context, request UploadMediaRequestObject) (UploadMediaResponseObject, error)
+	// GetMedia Download a file
+	// (GET /media/{id})
+	GetMedia(ctx context.Context, request GetMediaRequestObject) (GetMediaResponseObject, error)
 	// ListMessages The history of messages
 	// (GET /messages)
 	ListMessages(ctx context.Context, request ListMessagesRequestObject) (ListMessagesResponseObject, error)
@@ -4192,6 +4657,9 @@ type StrictServerInterface interface {
 	// SendMessage Send a text message
 	// (POST /send)
 	SendMessage(ctx context.Context, request SendMessageRequestObject) (SendMessageResponseObject, error)
+	// SendMedia Send a file
+	// (POST /send-media)
+	SendMedia(ctx context.Context, request SendMediaRequestObject) (SendMediaResponseObject, error)
 	// ListSessions All sessions
 	// (GET /sessions)
 	ListSessions(ctx context.Context, request ListSessionsRequestObject) (ListSessionsResponseObject, error)
@@ -4472,6 +4940,66 @@ func (sh *strictHandler) CreateKey(w http.ResponseWriter, r *http.Request, param
 	}
 }
 
+// UploadMedia operation middleware
+func (sh *strictHandler) UploadMedia(w http.ResponseWriter, r *http.Request, params UploadMediaParams) {
+	var request UploadMediaRequestObject
+
+	request.Params = params
+
+	if reader, err := r.MultipartReader(); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode multipart body: %w", err))
+		return
+	} else {
+		request.Body = reader
+	}
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UploadMedia(ctx, request.(UploadMediaRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UploadMedia")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UploadMediaResponseObject); ok {
+		if err := validResponse.VisitUploadMediaResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetMedia operation middleware
+func (sh *strictHandler) GetMedia(w http.ResponseWriter, r *http.Request, id string, params GetMediaParams) {
+	var request GetMediaRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMedia(ctx, request.(GetMediaRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMedia")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetMediaResponseObject); ok {
+		if err := validResponse.VisitGetMediaResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListMessages operation middleware
 func (sh *strictHandler) ListMessages(w http.ResponseWriter, r *http.Request, params ListMessagesParams) {
 	var request ListMessagesRequestObject
@@ -4611,6 +5139,39 @@ func (sh *strictHandler) SendMessage(w http.ResponseWriter, r *http.Request, par
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(SendMessageResponseObject); ok {
 		if err := validResponse.VisitSendMessageResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SendMedia operation middleware
+func (sh *strictHandler) SendMedia(w http.ResponseWriter, r *http.Request, params SendMediaParams) {
+	var request SendMediaRequestObject
+
+	request.Params = params
+
+	var body SendMediaJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SendMedia(ctx, request.(SendMediaRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SendMedia")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SendMediaResponseObject); ok {
+		if err := validResponse.VisitSendMediaResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -21,7 +21,9 @@ type API struct {
 	RateLimitWindow Span `env:"RATE_LIMIT_WINDOW"       envDefault:"60000" desc:"with RATE_LIMIT_MAX_REQUESTS the limit of companies that are created without one (ms)"`
 	RateLimitMax    int  `env:"RATE_LIMIT_MAX_REQUESTS" envDefault:"30"    desc:"how many sends a company gets in RATE_LIMIT_WINDOW, and at once"`
 
-	AllowLoopbackTargets bool `env:"ALLOW_LOOPBACK_TARGETS" envDefault:"true" desc:"in dev: whether webhooks may go to this machine"`
+	FFmpeg string `env:"FFMPEG" envDefault:"ffmpeg" desc:"the program that makes voice messages of other audio; without it they have to be Ogg with Opus"`
+
+	AllowLoopbackTargets bool `env:"ALLOW_LOOPBACK_TARGETS" envDefault:"true" desc:"in dev: whether webhooks may go to, and media come from, this machine"`
 }
 
 // errProvider says that another library than ours was asked for.

@@ -17,7 +17,7 @@ func TestAPIDefaults(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, config.API{
 		Mode: config.Production, Provider: "whatsmeow", MessageTTL: config.Span(24 * time.Hour),
-		RateLimitWindow: config.Span(time.Minute), RateLimitMax: 30, AllowLoopbackTargets: true,
+		RateLimitWindow: config.Span(time.Minute), RateLimitMax: 30, FFmpeg: "ffmpeg", AllowLoopbackTargets: true,
 	}, got)
 	require.False(t, got.Mode.Dev())
 	require.Equal(t, 30, got.PerMinute())

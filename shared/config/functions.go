@@ -9,6 +9,7 @@ import (
 // Functions is what a function is told beside the settings of the API: where everything is.
 type Functions struct {
 	API
+	Media
 
 	LogLevel    slog.Level `env:"LOG_LEVEL"             envDefault:"info" desc:"debug, info, warn or error"`
 	DatabaseURL string     `env:"DATABASE_URL,notEmpty,unset"             desc:"Postgres, through RDS Proxy or PgBouncer where there is one"`
@@ -21,6 +22,9 @@ type Functions struct {
 // Validate checks the settings.
 func (f *Functions) Validate() error {
 	if err := f.API.Validate(); err != nil {
+		return err
+	}
+	if err := f.Media.validate(f.Mode); err != nil {
 		return err
 	}
 	if f.SQSEndpoint != "" && !f.Mode.Dev() {

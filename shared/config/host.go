@@ -31,6 +31,7 @@ type WhatsApp struct {
 type Host struct {
 	Sessions
 	WhatsApp
+	Media
 
 	Mode        Mode       `env:"WAFLEET_ENV"           envDefault:"production" desc:"dev allows another server in WhatsApp's place"`
 	HostID      string     `env:"HOST_ID"                                       desc:"name of this start of the process; made up when empty"`
@@ -59,6 +60,9 @@ func (h *Host) Validate() error {
 		errs = append(errs, errors.New("MASTER_KEY must be 64 hex digits"))
 	}
 	if _, err := h.Root(); err != nil {
+		errs = append(errs, err)
+	}
+	if err := h.Media.validate(h.Mode); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(append(errs, h.Sessions.Validate())...)

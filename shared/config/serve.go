@@ -15,6 +15,7 @@ type Serve struct {
 	Webhooks
 	Sessions
 	WhatsApp
+	Media
 
 	LogLevel slog.Level `env:"LOG_LEVEL"  envDefault:"info"   desc:"debug, info, warn or error"`
 	Port     uint16     `env:"PORT"       envDefault:"3000"   desc:"where the API listens on the loopback address; 0 takes any free port"`
@@ -62,7 +63,7 @@ func (s *Serve) Simulated() bool { return s.Peer == Simulator }
 
 // Validate checks the settings and decides what is at the other end where nothing was said.
 func (s *Serve) Validate() error {
-	if err := errors.Join(s.API.Validate(), s.Sessions.Validate()); err != nil {
+	if err := errors.Join(s.API.Validate(), s.Sessions.Validate(), s.Media.validate(s.Mode)); err != nil {
 		return err
 	}
 	if s.Hosts < 1 || s.Hosts > maxHosts {

@@ -33,7 +33,11 @@ var (
 	CompanyExists       = define("COMPANY_EXISTS", ValidationClass, http.StatusConflict, "The company exists")
 	IdempotencyConflict = define("IDEMPOTENCY_CONFLICT", ValidationClass, http.StatusConflict,
 		"The idempotency key was used with another body")
-	NotCancelable = define("MESSAGE_NOT_CANCELABLE", ValidationClass, http.StatusConflict, "The message can no longer be canceled")
+	MediaBlocked     = define("MEDIA_FETCH_BLOCKED", ValidationClass, http.StatusBadRequest, "The URL is none that is fetched from")
+	MediaUnreachable = define("MEDIA_FETCH_FAILED", ValidationClass, http.StatusBadRequest, "The URL gave no file").RetryAfter(0)
+	MediaTooLarge    = define("MEDIA_TOO_LARGE", ValidationClass, http.StatusRequestEntityTooLarge, "The file is too large")
+	MediaUnsupported = define("MEDIA_TYPE_UNSUPPORTED", ValidationClass, http.StatusUnsupportedMediaType, "The file is of a type that cannot be sent")
+	NotCancelable    = define("MESSAGE_NOT_CANCELABLE", ValidationClass, http.StatusConflict, "The message can no longer be canceled")
 )
 
 // The key does not open this door.
@@ -75,6 +79,7 @@ var (
 // catalogue lists the values above in the order of the contract.
 var catalogue = []*Problem{
 	Validation, BodyTooLarge, UnsupportedMedia, NotFound, MethodNotAllowed, CompanyExists, IdempotencyConflict, NotCancelable,
+	MediaBlocked, MediaUnreachable, MediaTooLarge, MediaUnsupported,
 	Unauthorized, Forbidden,
 	Session, CompanyNotFound, SessionLoggedOut, SessionReplaced,
 	RateLimited, NotConnected, Connection, Timeout, Provider, Database, Configuration,

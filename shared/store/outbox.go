@@ -225,3 +225,19 @@ func words(statuses []message.Status) []string {
 	}
 	return out
 }
+
+// Postponement lets a queued message wait, and counts as an attempt.
+type Postponement struct {
+	CompanyID, MessageID string
+	Reason               string
+	Delay                time.Duration
+}
+
+// Postpone makes a message due later. ErrNotMoved: it is not queued any more; ErrFenced: the lease is gone.
+func (s *Store) Postpone(ctx context.Context, fence Fence, p Postponement) error {
+	rows, err := s.queries.PostponeMessage(ctx, s.pool, db.PostponeMessageParams{
+		CompanyID: p.CompanyID, MessageID: p.MessageID, Reason: p.Reason, Delay: p.Delay.Seconds(),
+		Shard: fence.Shard, Term: fence.Term, HostID: fence.HostID,
+	})
+	return s.guarded(ctx, fence, rows, err, "postpone message")
+}

@@ -26,9 +26,10 @@ type outgoing struct {
 	content message.Content
 	key     *string // Idempotency-Key
 
-	asked     any            // what a repeated call has to ask for; nil: the content
-	checks    []func() error // what holds a first call back, and not a repeated one
-	parks     bool           // waits for a session that needs its user
+	asked     any                                               // what a repeated call has to ask for; nil: the content
+	file      func(ctx context.Context) (*message.Media, error) // nil: the content has none; called when it is to be queued
+	checks    []func() error                                    // what holds a first call back, and not a repeated one
+	parks     bool                                              // waits for a session that needs its user
 	clientRef *string
 	lane      message.Lane
 	dueAt     *time.Time    // nil: now
@@ -91,7 +92,7 @@ func (a *API) accept(ctx context.Context, o outgoing) (acceptance, error) {
 	if err != nil {
 		return acceptance{}, fmt.Errorf("prepare send: %w", err)
 	}
-	queued := sealedSend{company: o.company, shard: known.Shard, id: id, content: o.content}
+	queued := sealedSend{company: o.company, shard: known.Shard, id: id, content: o.content, file: o.file}
 	if known.MessageStatus != nil {
 		return a.repeat(ctx, queued, hash, known.MessageHash, *known.MessageStatus, *known.MessageReason)
 	}
@@ -166,10 +167,18 @@ type sealedSend struct {
 	shard   int
 	id      string
 	content message.Content
+	file    func(ctx context.Context) (*message.Media, error)
 }
 
 // seal makes the body that travels through the queue.
 func (a *API) seal(ctx context.Context, s sealedSend) ([]byte, error) {
+	if s.file != nil {
+		file, err := s.file(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s.content.Media = file
+	}
 	text, err := s.content.Encode()
 	if err != nil {
 		return nil, fmt.Errorf("enqueue: %w", err)

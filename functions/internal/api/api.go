@@ -13,6 +13,7 @@ import (
 	contract "wafleet/shared/api"
 	"wafleet/shared/config"
 	"wafleet/shared/health"
+	"wafleet/shared/media"
 	"wafleet/shared/message"
 	"wafleet/shared/queue"
 	"wafleet/shared/ratelimit"
@@ -36,6 +37,7 @@ type Deps struct {
 	Store        *store.Store
 	Vault        store.Sealer
 	Queue        Queue
+	Media        media.Store // nil: files are neither taken nor given
 	Redis        redis.UniversalClient
 	Installation store.Installation
 	Config       config.API
@@ -58,6 +60,9 @@ type API struct {
 	ids     message.IDs
 	shards  int
 	targets *webhook.Targets
+	media   media.Store
+	fetcher *media.Fetcher
+	voices  *media.Transcoder
 	config  config.API
 	logger  *slog.Logger
 	started time.Time
@@ -71,13 +76,14 @@ var _ contract.StrictServerInterface = (*API)(nil)
 
 // New returns the API. It starts nothing.
 func New(d Deps) *API {
+	targets := webhook.NewTargets(d.Config.Mode.Dev(), d.Config.AllowLoopbackTargets)
 	a := &API{
 		store: d.Store, queries: d.Store.Queries(), vault: d.Vault, queue: d.Queue, redis: d.Redis,
 		board: rpc.NewBoard(d.Redis), hosts: health.NewRedisBoard(d.Redis), limiter: ratelimit.New(d.Redis, d.Logger),
 		codes: ratelimit.NewPairing(d.Redis, d.Logger), keys: auth.New(d.Store.Pool()),
 		ids: message.NewIDs(d.Installation.IDSecret), shards: d.Installation.Shards,
-		targets: webhook.NewTargets(d.Config.Mode.Dev(), d.Config.AllowLoopbackTargets),
-		config:  d.Config, logger: d.Logger, started: time.Now(),
+		targets: targets, media: d.Media, fetcher: media.NewFetcher(targets, nil), voices: media.FindTranscoder(d.Config.FFmpeg),
+		config: d.Config, logger: d.Logger, started: time.Now(),
 		registry: d.Registry, counts: newCounters(d.Registry),
 	}
 	a.vitals = newVitals(a)

@@ -42,8 +42,8 @@ func (a *API) PostMessage(ctx context.Context, r contract.PostMessageRequestObje
 		return nil, err
 	}
 	status := contract.MessageStatusAccepted
-	if wait := preferredWait(r.Params.Prefer); wait > 0 && (o.dueAt == nil || accepted.replayed) {
-		status = a.awaitAck(ctx, companyID, accepted.messageID, wait)
+	if o.dueAt == nil || accepted.replayed {
+		status = a.statusAfter(ctx, companyID, accepted.messageID, r.Params.Prefer)
 	}
 	return contract.PostMessage202JSONResponse{
 		Body: contract.MessageAccepted{Success: true, Data: contract.AcceptedMessage{MessageID: accepted.messageID, Status: status}},
@@ -82,15 +82,6 @@ func (a *API) compose(ctx context.Context, companyID string, r *contract.Message
 		return outgoing{}, err
 	}
 	return o, a.attach(&o, r)
-}
-
-// attach checks the content; a file is fetched only once it is known that the message is wanted.
-func (a *API) attach(o *outgoing, r *contract.MessageRequest) error {
-	checked := o.content
-	if checked.Kind.HasMedia() {
-		return invalid("type", "type is not one that can be sent")
-	}
-	return fieldProblem(checked.Validate())
 }
 
 // schedule sets when and for how long the message may be sent.

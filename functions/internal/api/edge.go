@@ -21,9 +21,23 @@ import (
 const (
 	// requestTimeout ends what takes too long before API Gateway does, which gives 30 s.
 	requestTimeout = 27 * time.Second
-	// maxBody is the size of the largest body.
+	// maxBody is the size of the largest body where maxBodies has no other.
 	maxBody = 1 << 20
+	// formOverhead is what a form may have beside its file.
+	formOverhead = 64 << 10
 )
+
+// maxBodies are the sizes of the largest bodies by route.
+var maxBodies = map[string]int64{"POST /messages": 4 << 20, "POST /media": maxUpload + formOverhead}
+
+// maxBodyOf is how large the body of a pattern that the mux matched may be.
+func maxBodyOf(pattern string) int64 {
+	method, path, _ := strings.Cut(pattern, " ")
+	if size, ok := maxBodies[method+" "+strings.TrimPrefix(path, contract.BasePath)]; ok {
+		return size
+	}
+	return maxBody
+}
 
 // edge is what every request passes on its way in and its answer on its way out.
 type edge struct {
@@ -60,7 +74,7 @@ func (e *edge) serve(w *recorder, r *http.Request, pattern string) {
 		e.api.fail(w, r, err)
 		return
 	}
-	if err := checkBody(w, r); err != nil {
+	if err := checkBody(w, r, maxBodyOf(pattern)); err != nil {
 		e.api.fail(w, r, err)
 		return
 	}
@@ -118,13 +132,20 @@ func (a *API) admit(r *http.Request, pattern string) error {
 }
 
 // checkBody reads the body of a request that has one and puts it back, once it is known to be one JSON document.
-func checkBody(w http.ResponseWriter, r *http.Request) error {
+func checkBody(w http.ResponseWriter, r *http.Request, most int64) error {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if strings.HasSuffix(r.URL.Path, "/media") {
+		if !isForm(r.Header) {
+			return problem.UnsupportedMedia.Saying("Content-Type must be multipart/form-data")
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, most) // read piece by piece
+		return nil
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return problem.BodyTooLarge.Saying("The body is larger than " + strconv.Itoa(maxBody) + " bytes")
+		return problem.BodyTooLarge.Saying("The body is larger than " + strconv.FormatInt(most, 10) + " bytes")
 	}
 	if err != nil {
 		return problem.Validation.Saying("The body could not be read").Because(err)
@@ -137,6 +158,12 @@ func checkBody(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return contract.CheckBody(body)
+}
+
+// isForm says that a body is a form with files.
+func isForm(h http.Header) bool {
+	media, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	return err == nil && media == "multipart/form-data"
 }
 
 // checkMedia takes JSON, and what names no type at all.

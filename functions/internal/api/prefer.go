@@ -35,6 +35,15 @@ func preferredWait(header *string) time.Duration {
 	return 0
 }
 
+// statusAfter is the status that an accepted message is answered with: at once accepted, later what it is by then.
+func (a *API) statusAfter(ctx context.Context, companyID, messageID string, prefer *string) contract.MessageStatus {
+	wait := preferredWait(prefer)
+	if wait == 0 {
+		return contract.MessageStatusAccepted
+	}
+	return a.awaitAck(ctx, companyID, messageID, wait)
+}
+
 // awaitAck returns the message's status once it is decided, or the one that it has when the wait is over. A status that
 // cannot be read is what the message was accepted with: the call is answered in any case.
 func (a *API) awaitAck(ctx context.Context, companyID, messageID string, wait time.Duration) contract.MessageStatus {

@@ -18,6 +18,9 @@ type route struct {
 // routes has every operation by its pattern, without the base path.
 var routes = map[string]route{
 	"POST /send":            {"messages", auth.Send},
+	"POST /send-media":      {"messages", auth.Send},
+	"POST /media":           {"messages", auth.Send},
+	"GET /media/{id}":       {"messages", auth.Read},
 	"POST /messages":        {"messages", auth.Send},
 	"GET /messages":         {"messages", auth.Read},
 	"DELETE /messages/{id}": {"messages", auth.Send},

@@ -17,6 +17,7 @@ import (
 
 	"wafleet/functions/app"
 	"wafleet/shared/config"
+	"wafleet/shared/media"
 	"wafleet/shared/queue"
 	"wafleet/shared/queue/sqsqueue"
 	"wafleet/shared/store"
@@ -48,7 +49,12 @@ func (r *Running) connect(ctx context.Context, settings config.Functions) (app.D
 	if deps.Vault, err = masterVault(settings.MasterKey, deps.Pool); err != nil {
 		return deps, err
 	}
-	deps.Queue, err = queues(ctx, settings, deps)
+	if deps.Queue, err = queues(ctx, settings, deps); err != nil {
+		return deps, err
+	}
+	deps.Media, err = media.Open(ctx, media.Config{
+		Bucket: settings.Media.Bucket, Folder: settings.Media.Folder, Endpoint: settings.S3Endpoint,
+	})
 	return deps, err
 }
 

@@ -24,6 +24,7 @@ import (
 	"wafleet/hosts/app"
 	"wafleet/shared/config"
 	"wafleet/shared/health"
+	"wafleet/shared/media"
 	"wafleet/shared/queue"
 	"wafleet/shared/queue/pgqueue"
 	"wafleet/shared/queue/sqsqueue"
@@ -122,10 +123,14 @@ func (h *host) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	files, err := media.Open(ctx, media.Config{Bucket: h.cfg.Media.Bucket, Folder: h.cfg.Media.Folder, Endpoint: h.cfg.S3Endpoint})
+	if err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	h.app, err = app.New(ctx, app.Deps{
-		Pool: h.pool, Redis: h.redis, Queue: h.queue,
+		Pool: h.pool, Redis: h.redis, Queue: h.queue, Media: files,
 		Vault: vault.New(wrapper, store.NewKeyring(h.pool)), Registry: registry, Logger: h.logger, Boards: boards,
 	}, app.Config{
 		HostID: h.cfg.HostID, Version: version, Sessions: h.cfg.Sessions, Live: h.cfg.Endpoint == "",

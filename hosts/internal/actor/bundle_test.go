@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"wafleet/hosts/internal/actor"
+	"wafleet/shared/media"
 	"wafleet/shared/message"
 	"wafleet/shared/rpc"
 	"wafleet/shared/session"
@@ -38,6 +39,7 @@ const (
 type bundle struct {
 	*script
 	store    *store.Store
+	media    *media.Folder
 	vault    *vault.Vault
 	keys     *keyService // the hosts': their vault is another one than the test's
 	board    *rpc.Board
@@ -103,6 +105,9 @@ func setup(t *testing.T, cfg actor.Config) *bundle {
 	client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
 	t.Cleanup(func() { _ = client.Close() })
 	b := &bundle{script: newScript(), store: store.New(pool, v), vault: v, board: rpc.NewBoard(client)}
+	b.media, err = media.OpenFolder(t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.media.Close()) })
 	b.log = &logBook{lines: make(map[string]int)}
 	b.keys = &keyService{Wrapper: local}
 	b.keys.vault = vault.New(b.keys, store.NewKeyring(pool))
@@ -125,7 +130,7 @@ func (b *bundle) own(t *testing.T, cfg actor.Config) {
 	t.Helper()
 	b.registry = prometheus.NewRegistry()
 	b.fleet = actor.NewFleet(actor.Deps{
-		Store: store.New(b.store.Pool(), b.keys.vault), Vault: b.keys.vault, Dialer: b.script, Board: b.board,
+		Store: store.New(b.store.Pool(), b.keys.vault), Vault: b.keys.vault, Media: b.media, Dialer: b.script, Board: b.board,
 		Registry: b.registry, Logger: slog.New(b.log), Budget: b.budget,
 	}, cfg)
 	require.NoError(t, b.fleet.Start(t.Context()))
@@ -274,8 +279,12 @@ func (b *bundle) queue(t *testing.T, id, phone, text string) {
 
 func (b *bundle) queueFor(t *testing.T, company, id, phone, text string, change ...func(p *db.AcceptMessageParams)) {
 	t.Helper()
+	b.queueContent(t, company, id, phone, message.Content{Kind: message.Text, Text: text}, change...)
+}
+
+func (b *bundle) queueContent(t *testing.T, company, id, phone string, content message.Content, change ...func(p *db.AcceptMessageParams)) {
+	t.Helper()
 	ctx, q, pool := t.Context(), b.store.Queries(), b.store.Pool()
-	content := message.Content{Kind: message.Text, Text: text}
 	hash, err := content.Hash(phone, nil)
 	require.NoError(t, err)
 	p := db.AcceptMessageParams{

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"wafleet/shared/media"
 	"wafleet/shared/pace"
 	"wafleet/shared/rpc"
 	"wafleet/shared/session"
@@ -38,6 +39,7 @@ type Config struct {
 type Deps struct {
 	Store    *store.Store
 	Vault    *vault.Vault
+	Media    media.Store // nil: messages with files cannot be sent
 	Dialer   Dialer
 	Board    *rpc.Board
 	Pace     *pace.Pace // of the address that the host connects from; nil: no limit
@@ -60,6 +62,7 @@ type Budget interface {
 type deps struct {
 	store    *store.Store
 	vault    *vault.Vault
+	media    media.Store
 	dialer   Dialer
 	board    *rpc.Board
 	logger   *slog.Logger
@@ -109,7 +112,7 @@ func NewFleet(d Deps, cfg Config) *Fleet {
 	cfg.DoubtWindow = cmp.Or(cfg.DoubtWindow, doubtWindow)
 	return &Fleet{
 		deps: &deps{
-			store: d.Store, vault: d.Vault, dialer: d.Dialer, board: d.Board, logger: d.Logger,
+			store: d.Store, vault: d.Vault, media: d.Media, dialer: d.Dialer, board: d.Board, logger: d.Logger,
 			metrics: newMetrics(d.Registry), pacer: NewPacer(d.Pace), cfg: cfg,
 			versions: newVersions(d.Dialer, d.Store, d.Logger), budget: d.Budget,
 			showQR: d.ShowQR, tell: d.Announce,

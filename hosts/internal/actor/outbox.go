@@ -35,7 +35,7 @@ func (a *Actor) peek(ctx context.Context) ([]db.PeekOutboxRow, error) {
 
 // prepare makes sure that the row holds what goes on the wire. It is built once, before the first attempt,
 // and stored with the claim: every later attempt sends the same.
-func (a *Actor) prepare(ctx context.Context, row *db.PeekOutboxRow) error {
+func (a *Actor) prepare(ctx context.Context, conn Conn, row *db.PeekOutboxRow) error {
 	if row.Wire != nil {
 		return nil
 	}
@@ -47,7 +47,11 @@ func (a *Actor) prepare(ctx context.Context, row *db.PeekOutboxRow) error {
 	if err != nil {
 		return err
 	}
-	wire, err := a.dialer.Build(content, nil)
+	upload, err := a.upload(ctx, conn, content)
+	if err != nil {
+		return fmt.Errorf("upload file: %w", err)
+	}
+	wire, err := a.dialer.Build(content, upload)
 	if err != nil {
 		return fmt.Errorf("build message: %w", err)
 	}

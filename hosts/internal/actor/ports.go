@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"wafleet/shared/message"
@@ -57,6 +58,9 @@ type Conn interface {
 	RequestPairingCode(ctx context.Context, phone string) (string, error)
 	// Ping asks the server for a sign of life, for as long as the context allows.
 	Ping(ctx context.Context) error
+	// Upload brings a file to WhatsApp, for messages of a kind; it may open the file more than once. Any error is a
+	// *SendError, with what open returned in its chain.
+	Upload(ctx context.Context, kind message.Kind, open func() (io.ReadCloser, error)) (message.Upload, error)
 	// Send writes one message and waits for the server's ack. Any error is a *SendError.
 	Send(ctx context.Context, m Outgoing) error
 	// Logout unlinks the device on the phone.

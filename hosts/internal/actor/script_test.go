@@ -2,9 +2,11 @@ package actor_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"slices"
 	"sync"
 	"testing"
@@ -29,6 +31,8 @@ type script struct {
 	// OnDial and OnSend are the same by company; nil lets them succeed.
 	OnDial func(companyID string) error
 	OnSend func(companyID string, m actor.Outgoing) error
+	// OnUpload decides how an upload ends; nil takes everything.
+	OnUpload func(file []byte) error
 	// OnRestore is told whose keys are restored.
 	OnRestore func(companyID string)
 	// OpenErr fails Open.
@@ -46,6 +50,7 @@ type script struct {
 	version   string   // in use
 	newest    string   // that WhatsApp tells; empty: it does not
 	unlinked  int      // farewells to the phone
+	uploads   int      // that succeeded
 	fetched   int      // how often it was asked
 	opened    []string // jids
 	conns     chan *conn
@@ -129,7 +134,10 @@ func (s *script) UseVersion(version string) error {
 	return nil
 }
 
-func (s *script) Build(c message.Content, _ *message.Upload) ([]byte, error) {
+func (s *script) Build(c message.Content, upload *message.Upload) ([]byte, error) {
+	if upload != nil {
+		return []byte("wire:" + c.Text + ":" + upload.DirectPath), nil
+	}
 	return []byte("wire:" + c.Text), nil
 }
 
@@ -334,6 +342,33 @@ func (c *conn) Ping(ctx context.Context) error {
 		return ctx.Err()
 	}
 	return nil
+}
+
+func (c *conn) Upload(_ context.Context, _ message.Kind, open func() (io.ReadCloser, error)) (message.Upload, error) {
+	if !c.isOpen() {
+		return message.Upload{}, &actor.SendError{Outcome: actor.NotWritten, Reason: "connection_lost", Err: errOffline}
+	}
+	body, err := open()
+	if err != nil {
+		return message.Upload{}, &actor.SendError{Outcome: actor.NotWritten, Reason: "media_upload_failed", Err: err}
+	}
+	file, err := io.ReadAll(body)
+	if err = errors.Join(err, body.Close()); err != nil {
+		return message.Upload{}, err
+	}
+	c.script.mu.Lock()
+	onUpload := c.script.OnUpload
+	c.script.mu.Unlock()
+	if onUpload != nil {
+		if err := onUpload(file); err != nil {
+			return message.Upload{}, err
+		}
+	}
+	c.script.mu.Lock()
+	defer c.script.mu.Unlock()
+	c.script.uploads++
+	sum := sha256.Sum256(file)
+	return message.Upload{DirectPath: fmt.Sprintf("/upload-%d", c.script.uploads), FileSHA256: sum[:], FileLength: int64(len(file))}, nil
 }
 
 func (c *conn) Send(_ context.Context, m actor.Outgoing) error {

@@ -206,7 +206,7 @@ func (s *sender) sendPage(ctx context.Context, page []db.PeekOutboxRow) (progres
 		}
 		row := &page[i]
 		if !begun {
-			if begun, err = s.begin(ctx, row); err != nil {
+			if begun, err = s.begin(ctx, conn, row); err != nil {
 				return false, err
 			}
 			if !begun {
@@ -235,7 +235,10 @@ func (s *sender) following(ctx context.Context, rest []db.PeekOutboxRow, sendErr
 		return nil
 	}
 	next := &rest[0]
-	if err := s.actor.prepare(ctx, next); err != nil {
+	if next.Wire == nil && message.Kind(next.Kind).HasMedia() {
+		return nil // this message's outcome must not wait for an upload
+	}
+	if err := s.actor.prepare(ctx, nil, next); err != nil {
 		return nil // its own turn will tell
 	}
 	attempt := s.actor.attempt(next)
@@ -243,20 +246,33 @@ func (s *sender) following(ctx context.Context, rest []db.PeekOutboxRow, sendErr
 }
 
 // begin claims a message, or concludes it at once if it can never be sent.
-func (s *sender) begin(ctx context.Context, row *db.PeekOutboxRow) (bool, error) {
-	err := s.actor.prepare(ctx, row)
-	if errors.Is(err, errNoKeys) {
+func (s *sender) begin(ctx context.Context, conn Conn, row *db.PeekOutboxRow) (bool, error) {
+	err := s.actor.prepare(ctx, conn, row)
+	if errors.Is(err, errNoKeys) || offline(err) {
 		return false, err
 	}
 	if err != nil {
-		s.logger.ErrorContext(ctx, "message cannot be built", "message_id", row.MessageID, "error", err)
-		return false, s.actor.move(ctx, store.Move{MessageID: row.MessageID, To: message.Failed, Reason: "unreadable"})
+		return false, s.unbuilt(ctx, row, err)
 	}
 	err = s.actor.claim(ctx, row)
 	if errors.Is(err, store.ErrNotMoved) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// unbuilt lets a message wait whose file could not be uploaded, and ends one that can never be sent.
+func (s *sender) unbuilt(ctx context.Context, row *db.PeekOutboxRow, err error) error {
+	reason := "unreadable"
+	if failed, ok := errors.AsType[*SendError](err); ok {
+		s.logger.WarnContext(ctx, "outbound.postponed", "message_id", row.MessageID, "attempt", row.Attempt+1, "reason", failed.Reason, "error", err)
+		if !failed.Final && row.Attempt+1 < maxAttempts {
+			return s.actor.postpone(ctx, row, failed)
+		}
+		reason = failed.Reason
+	}
+	s.logger.ErrorContext(ctx, "message cannot be built", "message_id", row.MessageID, "error", err)
+	return s.actor.move(ctx, store.Move{MessageID: row.MessageID, To: message.Failed, Reason: reason})
 }
 
 // take marks a message as in hand until release: receipts for it wait, so that the trace reads in order.

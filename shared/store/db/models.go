@@ -236,6 +236,27 @@ type Installation struct {
 	CreatedAt time.Time
 }
 
+type MediaUpload struct {
+	MediaID   string
+	CompanyID string
+	Kind      string
+	// path, keys and hashes, as JSON, sealed with the company's data key
+	Upload     []byte
+	UploadedAt time.Time
+}
+
+type Medium struct {
+	MediaID   string
+	CompanyID string
+	MimeType  string
+	Size      int64
+	// name, dimensions, thumbnail, as JSON, sealed with the company's data key
+	About     []byte
+	CreatedAt time.Time
+	// when it was last given or asked for
+	UsedAt time.Time
+}
+
 type Message struct {
 	// rises in the order in which sends were accepted
 	ID        int64

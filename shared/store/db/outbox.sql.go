@@ -768,6 +768,42 @@ func (q *Queries) PeekOutbox(ctx context.Context, db DBTX, arg PeekOutboxParams)
 	return items, nil
 }
 
+const postponeMessage = `-- name: PostponeMessage :execrows
+WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $6 AND l.term = $7::uuid FOR KEY SHARE)
+UPDATE messages m SET
+    attempt = m.attempt + 1, reason = $1::text, due_at = now() + make_interval(secs => $2::float8),
+    trace = m.trace || jsonb_build_object('status', 'queued', 'at', now(), 'host', $3::text, 'attempt', m.attempt + 1, 'reason', $1::text)
+FROM fence
+WHERE m.company_id || '' = $4 AND m.direction = 'outgoing' AND m.message_id = $5 AND m.status || '' = 'queued'
+`
+
+type PostponeMessageParams struct {
+	Reason    string
+	Delay     float64
+	HostID    string
+	CompanyID string
+	MessageID string
+	Shard     int
+	Term      uuid.UUID
+}
+
+// A message that is not ready to be sent waits, and says why; others may overtake it.
+func (q *Queries) PostponeMessage(ctx context.Context, db DBTX, arg PostponeMessageParams) (int64, error) {
+	result, err := db.Exec(ctx, postponeMessage,
+		arg.Reason,
+		arg.Delay,
+		arg.HostID,
+		arg.CompanyID,
+		arg.MessageID,
+		arg.Shard,
+		arg.Term,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const resumeSending = `-- name: ResumeSending :execrows
 WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $6 AND l.term = $1::uuid FOR KEY SHARE)
 UPDATE messages m SET

@@ -188,3 +188,12 @@ SELECT m.message_id, m.direction, m.status, m.phone, m.chat, m.sender, m.kind, m
 FROM messages m JOIN whatsapp_sessions s ON s.company_id = m.company_id
 WHERE m.company_id || '' = @company_id AND m.message_id = @message_id
 ORDER BY m.direction DESC LIMIT 1;
+
+-- name: PostponeMessage :execrows
+-- A message that is not ready to be sent waits, and says why; others may overtake it.
+WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = @shard AND l.term = @term::uuid FOR KEY SHARE)
+UPDATE messages m SET
+    attempt = m.attempt + 1, reason = @reason::text, due_at = now() + make_interval(secs => @delay::float8),
+    trace = m.trace || jsonb_build_object('status', 'queued', 'at', now(), 'host', @host_id::text, 'attempt', m.attempt + 1, 'reason', @reason::text)
+FROM fence
+WHERE m.company_id || '' = @company_id AND m.direction = 'outgoing' AND m.message_id = @message_id AND m.status || '' = 'queued';

@@ -1,0 +1,118 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"time"
+
+	contract "wafleet/shared/api"
+	"wafleet/shared/media"
+	"wafleet/shared/message"
+	"wafleet/shared/problem"
+	"wafleet/shared/store"
+)
+
+const (
+	// maxUpload is how large an uploaded file may be: API Gateway takes 10 MB, and base64 makes more of it on the way.
+	maxUpload = 4 << 20
+	// linkLife is how long a link to a file works.
+	linkLife = 5 * time.Minute
+)
+
+// UploadMedia keeps a file, to be sent later.
+func (a *API) UploadMedia(ctx context.Context, r contract.UploadMediaRequestObject) (contract.UploadMediaResponseObject, error) {
+	companyID, err := a.companyFor(ctx, r.Params.CompanyID)
+	if err != nil {
+		return nil, err
+	}
+	if a.media == nil {
+		return nil, noMediaStore()
+	}
+	part, err := filePart(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	file, err := media.Spool(ctx, part, maxUpload)
+	if _, whole := errors.AsType[*http.MaxBytesError](err); whole {
+		err = &media.TooLargeError{Limit: maxUpload}
+	}
+	if err != nil {
+		return nil, mediaProblem(err)
+	}
+	file.Declared = part.Header.Get("Content-Type")
+	m, err := a.keepFile(ctx, companyID, message.Document, file, part.FileName())
+	if err = errors.Join(err, file.Close()); err != nil {
+		return nil, err
+	}
+	return contract.UploadMedia201JSONResponse{
+		Body:    contract.MediaResponse{Success: true, Data: *contentAnswer(message.Content{Media: m}).Media},
+		Headers: contract.UploadMedia201ResponseHeaders{Location: new(contract.BasePath + "/media/" + m.ID)},
+	}, nil
+}
+
+// filePart finds the file of a form.
+func filePart(form *multipart.Reader) (*multipart.Part, error) {
+	for {
+		part, err := form.NextPart()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil, invalid("file", "file is required")
+		case err != nil:
+			return nil, problem.Validation.Saying("The form cannot be read").Because(err)
+		case part.FormName() != "file":
+			return nil, invalid(part.FormName(), part.FormName()+" is not a known field")
+		}
+		return part, nil
+	}
+}
+
+// GetMedia returns a file of the company's, or leads to it.
+func (a *API) GetMedia(ctx context.Context, r contract.GetMediaRequestObject) (contract.GetMediaResponseObject, error) {
+	companyID, err := a.companyFor(ctx, r.Params.CompanyID)
+	if err != nil {
+		return nil, err
+	}
+	if a.media == nil {
+		return nil, noMediaStore()
+	}
+	m, err := a.store.UseMedia(ctx, companyID, r.ID)
+	if errors.Is(err, store.ErrNoMedia) {
+		return nil, noMedia(r.ID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a.serveFile(ctx, companyID, m)
+}
+
+func noMedia(id string) error {
+	return problem.NotFound.Saying("There is no such media").With("mediaId", id)
+}
+
+// serveFile answers with a file that is in the store. A browser saves it and takes it for nothing but what we say.
+func (a *API) serveFile(ctx context.Context, companyID string, m message.Media) (contract.GetMediaResponseObject, error) {
+	key := media.Key(companyID, m.ID)
+	if linker, ok := a.media.(media.Linker); ok {
+		link, err := linker.Link(ctx, key, m.MimeType, m.FileName, linkLife)
+		if err != nil {
+			return nil, fmt.Errorf("serve media: %w", err)
+		}
+		return contract.GetMedia302Response{Headers: contract.GetMedia302ResponseHeaders{Location: &link}}, nil
+	}
+	body, size, err := a.media.Open(ctx, key)
+	if errors.Is(err, media.ErrNotFound) {
+		return nil, noMedia(m.ID)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("serve media: %w", err)
+	}
+	callOf(ctx).header.Set("X-Content-Type-Options", "nosniff")
+	return contract.GetMedia200AsteriskResponse{
+		Body: body, ContentType: m.MimeType, ContentLength: size,
+		Headers: contract.GetMedia200ResponseHeaders{ContentDisposition: new(media.Disposition(m.FileName))},
+	}, nil
+}

@@ -1,0 +1,18 @@
+-- name: KeepMedia :exec
+-- The same bytes of the same company are one file: kept again, it only counts as used.
+INSERT INTO media (media_id, company_id, mime_type, size, about) VALUES (@media_id, @company_id, @mime_type, @size, @about)
+ON CONFLICT (company_id, media_id) DO UPDATE SET used_at = now();
+
+-- name: UseMedia :one
+UPDATE media SET used_at = now() WHERE company_id = @company_id AND media_id = @media_id RETURNING mime_type, size, about;
+
+-- name: GetMediaUpload :one
+-- Where WhatsApp has the file, as long as it surely still has it.
+SELECT upload FROM media_uploads
+WHERE company_id = @company_id AND media_id = @media_id AND kind = @kind AND uploaded_at > now() - interval '7 days';
+
+-- name: KeepMediaUpload :exec
+-- Nothing happens where the file is none of ours any more.
+INSERT INTO media_uploads (media_id, company_id, kind, upload)
+SELECT m.media_id, m.company_id, @kind, @upload FROM media m WHERE m.company_id = @company_id AND m.media_id = @media_id
+ON CONFLICT (company_id, media_id, kind) DO UPDATE SET upload = excluded.upload, uploaded_at = now();
