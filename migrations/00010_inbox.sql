@@ -21,7 +21,6 @@ CREATE TABLE IF NOT EXISTS received_media (
     state            text NOT NULL CHECK (state IN ('known', 'wanted', 'asked', 'stored', 'failed')),
     reason           text NOT NULL DEFAULT '',
     attempt          integer NOT NULL DEFAULT 0,
-    size             bigint NOT NULL DEFAULT 0,
     due_at           timestamptz NOT NULL DEFAULT now(),
     created_at       timestamptz NOT NULL DEFAULT now(),
     stored_at        timestamptz,

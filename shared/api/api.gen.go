@@ -914,6 +914,20 @@ type MediaContent struct {
 	Size   *int64  `json:"size,omitempty"`
 }
 
+// MediaPendingResponse defines model for MediaPendingResponse.
+type MediaPendingResponse struct {
+	Data    PendingMedia `json:"data"`
+	Success bool         `json:"success"`
+}
+
+// PendingMedia defines model for MediaPendingResponse.data.
+type PendingMedia struct {
+	MediaID string `json:"mediaId"`
+
+	// Status `asked`: WhatsApp has it no more, and the phone that sent it was asked to upload it again.
+	Status string `json:"status"`
+}
+
 // MediaResponse defines model for MediaResponse.
 type MediaResponse struct {
 	Data    MediaContent `json:"data"`
@@ -3588,6 +3602,30 @@ func (response GetMedia200AsteriskResponse) VisitGetMediaResponse(w http.Respons
 		defer closer.Close()
 	}
 	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetMedia202ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetMedia202JSONResponse struct {
+	Body    MediaPendingResponse
+	Headers GetMedia202ResponseHeaders
+}
+
+func (response GetMedia202JSONResponse) VisitGetMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
 	return err
 }
 

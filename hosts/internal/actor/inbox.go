@@ -35,7 +35,7 @@ func (a *Actor) handlers(ctx context.Context) Handlers {
 	return Handlers{
 		Signal:  func(s Signal) { a.post(ctx, said{s, a.socket.Load()}) },
 		Receive: a.receive,
-		Receipt: a.receipt,
+		Receipt: a.receipt, Reupload: a.reupload,
 		Admit:   a.admit,
 		Bind:    a.bind,
 		Wire:    a.wire,
@@ -112,7 +112,7 @@ func (a *Actor) arrival(ctx context.Context, in Incoming) (*store.Arrival, error
 	arrival := &store.Arrival{
 		CompanyID: a.companyID, ID: id, Placeholder: placeholder, WAMessageID: in.WAMessageID,
 		Phone: in.Sender.Phone, Chat: address(in.Chat), Sender: address(in.Sender), SenderName: in.Sender.Name,
-		Digest: in.Digest, SentAt: in.Timestamp, Amends: amends, GreetTo: greetTo(in), Greeted: a.Kick,
+		Digest: in.Digest, SentAt: in.Timestamp, Amends: amends, GreetTo: greetTo(in), Greeted: a.Kick, Wanted: a.files.kick,
 		Event: message.Incoming{
 			WAMessageID: in.WAMessageID, From: in.Sender, Chat: in.Chat, Timestamp: in.Timestamp, Said: in.Said,
 		},

@@ -14,7 +14,6 @@ import (
 // attachment is what all messages with a file have in common.
 type attachment interface {
 	whatsmeow.DownloadableMessage
-	GetURL() string
 	GetMimetype() string
 	GetFileLength() uint64
 }
@@ -44,6 +43,7 @@ func (r *reading) attached(m *waE2E.Message) (s message.Said, ok bool) {
 		if s.Media.FileName == "" {
 			s.Media.FileName = d.GetTitle()
 		}
+		r.file.Name = s.Media.FileName
 	case m.StickerMessage != nil:
 		sticker := m.GetStickerMessage()
 		s = message.Said{Kind: message.Sticker, Media: r.attach(sticker, whatsmeow.MediaImage)}
@@ -66,7 +66,7 @@ func (r *reading) film(v *waE2E.VideoMessage) message.Said {
 func (r *reading) attach(a attachment, kind whatsmeow.MediaType) *message.Media {
 	size := int64(min(a.GetFileLength(), math.MaxInt64))
 	r.file = &actor.File{
-		Type: string(kind), DirectPath: a.GetDirectPath(), URL: a.GetURL(), Key: a.GetMediaKey(),
+		Type: string(kind), DirectPath: a.GetDirectPath(), Key: a.GetMediaKey(),
 		SHA256: a.GetFileSHA256(), EncSHA256: a.GetFileEncSHA256(), Size: size, MimeType: a.GetMimetype(),
 		MessageID: r.event.Info.ID, Chat: r.event.Info.Chat.String(), Sender: r.event.Info.Sender.ToNonAD().String(),
 		IsGroup: r.event.Info.IsGroup, FromMe: r.event.Info.IsFromMe,

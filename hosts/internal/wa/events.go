@@ -39,6 +39,8 @@ func (c *Conn) handle(event any) (ok bool) {
 			return c.durably("receipt", func(ctx context.Context) error { return c.handlers.Receipt(ctx, r) })
 		}
 		return true
+	case *events.MediaRetry:
+		return c.durably("reupload", func(ctx context.Context) error { return c.handlers.Reupload(ctx, reupload(e)) })
 	case *events.Connected:
 		// whatsmeow tells of a login also when the stream ended while it was settling in (connectionevents.go).
 		if !c.client.IsLoggedIn() {

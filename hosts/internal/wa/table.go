@@ -89,9 +89,10 @@ func (c *Conn) signal(event any) (s actor.Signal, relevant bool) {
 	case *events.KeepAliveRestored, *events.OfflineSyncPreview:
 	case *events.CATRefreshError: // Messenger's
 	// Stored by handle, which does not ask this table.
-	case *events.Message, *events.Receipt, *events.UndecryptableMessage, *events.CallOffer, *events.CallOfferNotice:
+	case *events.Message, *events.Receipt, *events.UndecryptableMessage, *events.MediaRetry,
+		*events.CallOffer, *events.CallOfferNotice:
 	// What happens to messages, contacts and chats, and is not kept.
-	case *events.HistorySync, *events.FBMessage, *events.MediaRetry, *events.ChatPresence,
+	case *events.HistorySync, *events.FBMessage, *events.ChatPresence,
 		*events.Presence, *events.JoinedGroup, *events.GroupInfo, *events.Picture, *events.UserAbout, *events.IdentityChange,
 		*events.PrivacySettings, *events.Blocklist, *events.NewsletterJoin, *events.NewsletterLeave,
 		*events.NewsletterMuteChange, *events.NewsletterLiveUpdate:

@@ -364,7 +364,6 @@ type ReceivedMedium struct {
 	State     string
 	Reason    string
 	Attempt   int
-	Size      int64
 	DueAt     time.Time
 	CreatedAt time.Time
 	StoredAt  *time.Time
