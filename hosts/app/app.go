@@ -81,6 +81,7 @@ type App struct {
 	leases  *lease.Table
 	keeper  *shard.Keeper
 	nudges  *rpc.Listener
+	answers *rpc.Responder
 	reports *reports
 	janitor *janitor
 	stops   []stop // what Start started, in order
@@ -124,6 +125,7 @@ func New(ctx context.Context, deps Deps, cfg Config) (*App, error) {
 	a.nudges = rpc.NewListener(deps.Redis, deps.Logger, func(companyID string) {
 		a.fleet.Reconcile(context.WithoutCancel(ctx), companyID)
 	})
+	a.answers = newResponder(deps, durable, a.fleet)
 	a.reports = newReports(deps, cfg)
 	return a, nil
 }
@@ -147,6 +149,7 @@ func (a *App) Start(ctx context.Context) error {
 		{"janitor", a.janitor.Start, a.janitor.Stop},
 		{"fleet", a.fleet.Start, a.fleet.Stop},
 		{"nudges", a.nudges.Start, a.nudges.Stop},
+		{"live answers", a.answers.Start, a.answers.Stop},
 		{"watch over other hosts", a.watch, a.unwatch},
 		{"leases", a.claim, a.unclaim},
 		{"health reports", a.reports.Start, a.reports.Stop},

@@ -13,6 +13,7 @@ import (
 	"wafleet/hosts/internal/peer"
 	"wafleet/hosts/internal/shard"
 	"wafleet/shared/lease"
+	"wafleet/shared/rpc"
 	"wafleet/shared/store"
 )
 
@@ -163,9 +164,9 @@ func (a *App) onLease(ctx context.Context, event shard.Event) {
 			a.routing.Go(func() { a.settle(ctx, e.Fence) })
 		}
 	case shard.Lost:
-		a.routing.Go(a.closeShard(e.Shard))
+		a.routing.Go(a.closeShard(ctx, e.Shard))
 	case shard.Surplus:
-		wait := a.closeShard(e.Fence.Shard)
+		wait := a.closeShard(ctx, e.Fence.Shard)
 		a.routing.Go(func() {
 			wait()
 			if err := a.keeper.Release(context.WithoutCancel(ctx), e.Fence); err != nil {
@@ -185,6 +186,7 @@ func (a *App) open(ctx context.Context, fence store.Fence) {
 		err := a.fleet.OpenShard(ctx, fence)
 		if err == nil {
 			a.ingest.OpenShard(ctx, fence.Shard)
+			a.answers.Hold(ctx, rpc.Owner{Shard: fence.Shard, Term: fence.Term})
 			return
 		}
 		a.deps.Logger.WarnContext(ctx, "open shard", "shard", fence.Shard, "error", err)
@@ -203,7 +205,8 @@ func (a *App) settle(ctx context.Context, fence store.Fence) {
 }
 
 // closeShard ends the work for a shard; the function it returns waits for what is in hand.
-func (a *App) closeShard(n int) (wait func()) {
+func (a *App) closeShard(ctx context.Context, n int) (wait func()) {
+	a.answers.Drop(ctx, n)
 	ingested, stopped := a.ingest.CloseShard(n), a.fleet.CloseShard(n)
 	return func() {
 		ingested()

@@ -583,6 +583,34 @@ type ContactCard struct {
 	Phone Phone `json:"phone"`
 }
 
+// ContactCheck defines model for ContactCheck.
+type ContactCheck struct {
+	// Exists Whether it is on WhatsApp.
+	Exists bool `json:"exists"`
+
+	// Jid WhatsApp's address by number; the number in it may have another form than people dial.
+	Jid *string `json:"jid,omitempty"`
+
+	// LID WhatsApp's hidden id of the same person.
+	LID *string `json:"lid,omitempty"`
+
+	// Phone The number as it was asked about, digits only.
+	Phone string `json:"phone"`
+}
+
+// ContactsRequest defines model for ContactsRequest.
+type ContactsRequest struct {
+	// CompanyID A company, by the id that its owner gave it.
+	CompanyID *CompanyID `json:"companyId,omitempty"`
+	Phones    []string   `json:"phones"`
+}
+
+// ContactsResponse defines model for ContactsResponse.
+type ContactsResponse struct {
+	Data    []ContactCheck `json:"data"`
+	Success bool           `json:"success"`
+}
+
 // CreateCompanyRequest defines model for CreateCompanyRequest.
 type CreateCompanyRequest struct {
 	// CompanyID A company, by the id that its owner gave it.
@@ -1742,6 +1770,9 @@ type CreateCompanyJSONRequestBody = CreateCompanyRequest
 // UpdateCompanyJSONRequestBody defines body for UpdateCompany for application/json ContentType.
 type UpdateCompanyJSONRequestBody = UpdateCompanyRequest
 
+// CheckContactsJSONRequestBody defines body for CheckContacts for application/json ContentType.
+type CheckContactsJSONRequestBody = ContactsRequest
+
 // DiagnoseJSONRequestBody defines body for Diagnose for application/json ContentType.
 type DiagnoseJSONRequestBody = DiagnoseRequest
 
@@ -1789,6 +1820,9 @@ type ServerInterface interface {
 	// UpdateCompany Change a company
 	// (PATCH /companies/{companyId})
 	UpdateCompany(w http.ResponseWriter, r *http.Request, companyID CompanyID)
+	// CheckContacts Which numbers are on WhatsApp
+	// (POST /contacts/check)
+	CheckContacts(w http.ResponseWriter, r *http.Request)
 	// Diagnose Why messages do not arrive
 	// (POST /diagnose)
 	Diagnose(w http.ResponseWriter, r *http.Request)
@@ -1953,6 +1987,20 @@ func (siw *ServerInterfaceWrapper) UpdateCompany(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.UpdateCompany(w, r, companyID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CheckContacts operation middleware
+func (siw *ServerInterfaceWrapper) CheckContacts(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CheckContacts(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2989,6 +3037,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/messages", wrapper.PostMessage)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/messages/{id}", wrapper.CancelMessage)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/messages/{id}", wrapper.GetMessage)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/contacts/check", wrapper.CheckContacts)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/sessions", wrapper.ListSessions)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/sessions/{companyId}/initialize", wrapper.InitializeSession)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/sessions/{companyId}/disconnect", wrapper.DisconnectSession)
@@ -3249,6 +3298,58 @@ type UpdateCompanydefaultJSONResponse struct {
 }
 
 func (response UpdateCompanydefaultJSONResponse) VisitUpdateCompanyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckContactsRequestObject struct {
+	Body *CheckContactsJSONRequestBody
+}
+
+type CheckContactsResponseObject interface {
+	VisitCheckContactsResponse(w http.ResponseWriter) error
+}
+
+type CheckContacts200JSONResponse ContactsResponse
+
+func (response CheckContacts200JSONResponse) VisitCheckContactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckContactsdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response CheckContactsdefaultJSONResponse) VisitCheckContactsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4662,6 +4763,9 @@ type StrictServerInterface interface {
 	// UpdateCompany Change a company
 	// (PATCH /companies/{companyId})
 	UpdateCompany(ctx context.Context, request UpdateCompanyRequestObject) (UpdateCompanyResponseObject, error)
+	// CheckContacts Which numbers are on WhatsApp
+	// (POST /contacts/check)
+	CheckContacts(ctx context.Context, request CheckContactsRequestObject) (CheckContactsResponseObject, error)
 	// Diagnose Why messages do not arrive
 	// (POST /diagnose)
 	Diagnose(ctx context.Context, request DiagnoseRequestObject) (DiagnoseResponseObject, error)
@@ -4857,6 +4961,37 @@ func (sh *strictHandler) UpdateCompany(w http.ResponseWriter, r *http.Request, c
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(UpdateCompanyResponseObject); ok {
 		if err := validResponse.VisitUpdateCompanyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CheckContacts operation middleware
+func (sh *strictHandler) CheckContacts(w http.ResponseWriter, r *http.Request) {
+	var request CheckContactsRequestObject
+
+	var body CheckContactsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CheckContacts(ctx, request.(CheckContactsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CheckContacts")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CheckContactsResponseObject); ok {
+		if err := validResponse.VisitCheckContactsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

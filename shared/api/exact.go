@@ -74,6 +74,12 @@ func (r *DiagnoseRequest) UnmarshalJSON(b []byte) error {
 	return exactly(b, (*plain)(r))
 }
 
+// UnmarshalJSON reads a body exactly (see Decode).
+func (r *ContactsRequest) UnmarshalJSON(b []byte) error {
+	type plain ContactsRequest
+	return exactly(b, (*plain)(r))
+}
+
 // exactly reads a valid JSON text into a struct: every member must be a field, written as in the contract, and given
 // only once. encoding/json alone would take PHONE for phone, skip what it does not know, and let the last one win.
 func exactly(b []byte, into any) error {

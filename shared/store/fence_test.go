@@ -35,6 +35,9 @@ var fencedCalls = map[string]func(ctx context.Context, f *fixture, fence store.F
 		_, _, err := f.Advance(ctx, fence, store.Move{CompanyID: company, MessageID: "sending", To: message.Sent}, store.Subject{}, &next)
 		return err
 	},
+	"Postpone": func(ctx context.Context, f *fixture, fence store.Fence) error {
+		return f.Postpone(ctx, fence, store.Postponement{CompanyID: company, MessageID: "queued", Reason: "test"})
+	},
 	"DoubtStale": func(ctx context.Context, f *fixture, fence store.Fence) error {
 		_, err := f.DoubtStale(ctx, fence, company, uuid.New())
 		return err
@@ -90,6 +93,11 @@ var fencedStatements = map[string]func(ctx context.Context, f *fixture, fence st
 			return 1, err
 		}
 		return 0, err
+	},
+	"PostponeMessage": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
+		return f.Queries().PostponeMessage(ctx, f.pool, db.PostponeMessageParams{
+			CompanyID: company, MessageID: "queued", Shard: fence.Shard, Term: fence.Term,
+		})
 	},
 	"ResumeSending": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
 		return f.Queries().ResumeSending(ctx, f.pool, db.ResumeSendingParams{

@@ -42,7 +42,7 @@ var acrossCompanies = map[string]string{
 // counts here all the same.
 var tenantTables = []string{
 	"companies", "company_keys", "company_seq", "idempotent_answers", "api_keys", "whatsapp_sessions", "messages", "quarantine",
-	"events", "webhook_endpoints", "webhook_deliveries", "refusals", "first_contacts", "received_media",
+	"events", "webhook_endpoints", "webhook_deliveries", "refusals", "first_contacts", "media", "media_uploads", "received_media",
 	// hosts/internal/devicestore has the statements on these.
 	"devices", "device_sessions", "device_identities", "device_prekeys", "device_sender_keys", "device_app_state_keys",
 	"device_app_state", "device_app_state_macs", "device_contacts", "device_chat_settings", "device_message_secrets",

@@ -47,25 +47,27 @@ type Deps struct {
 
 // API is the server of the contract.
 type API struct {
-	store   *store.Store
-	queries *db.Queries
-	vault   store.Sealer
-	queue   Queue
-	redis   redis.UniversalClient
-	board   *rpc.Board
-	hosts   health.Board
-	limiter *ratelimit.Limiter
-	codes   *ratelimit.Pairing
-	keys    *auth.Authenticator
-	ids     message.IDs
-	shards  int
-	targets *webhook.Targets
-	media   media.Store
-	fetcher *media.Fetcher
-	voices  *media.Transcoder
-	config  config.API
-	logger  *slog.Logger
-	started time.Time
+	store    *store.Store
+	queries  *db.Queries
+	vault    store.Sealer
+	queue    Queue
+	redis    redis.UniversalClient
+	board    *rpc.Board
+	hosts    health.Board
+	limiter  *ratelimit.Limiter
+	codes    *ratelimit.Pairing
+	live     *rpc.Caller
+	contacts *contacts
+	keys     *auth.Authenticator
+	ids      message.IDs
+	shards   int
+	targets  *webhook.Targets
+	media    media.Store
+	fetcher  *media.Fetcher
+	voices   *media.Transcoder
+	config   config.API
+	logger   *slog.Logger
+	started  time.Time
 
 	registry *prometheus.Registry
 	counts   *counters
@@ -81,6 +83,7 @@ func New(d Deps) *API {
 		store: d.Store, queries: d.Store.Queries(), vault: d.Vault, queue: d.Queue, redis: d.Redis,
 		board: rpc.NewBoard(d.Redis), hosts: health.NewRedisBoard(d.Redis), limiter: ratelimit.New(d.Redis, d.Logger),
 		codes: ratelimit.NewPairing(d.Redis, d.Logger), keys: auth.New(d.Store.Pool()),
+		live: rpc.NewCaller(d.Redis), contacts: newContacts(d.Redis, d.Logger),
 		ids: message.NewIDs(d.Installation.IDSecret), shards: d.Installation.Shards,
 		targets: targets, media: d.Media, fetcher: media.NewFetcher(targets, nil), voices: media.FindTranscoder(d.Config.FFmpeg),
 		config: d.Config, logger: d.Logger, started: time.Now(),

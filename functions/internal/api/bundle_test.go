@@ -31,6 +31,7 @@ import (
 	"wafleet/functions/internal/api"
 	"wafleet/functions/internal/auth"
 	"wafleet/shared/config"
+	"wafleet/shared/media"
 	"wafleet/shared/queue"
 	"wafleet/shared/queue/pgqueue"
 	"wafleet/shared/rpc"
@@ -51,6 +52,7 @@ type bundle struct {
 	store    *store.Store
 	vault    *vault.Vault
 	queue    *breakableQueue
+	media    *media.Folder
 	redis    *miniredis.Miniredis
 	board    *rpc.Board
 	registry *prometheus.Registry
@@ -64,6 +66,7 @@ type options struct {
 	config  config.API
 	pool    []pgtest.Option
 	handler []string // tags
+	media   func(*media.Folder) media.Store
 }
 
 func setup(t *testing.T, change ...func(*options)) *bundle {
@@ -85,12 +88,19 @@ func setup(t *testing.T, change ...func(*options)) *bundle {
 	require.NoError(t, err)
 	b.queue = &breakableQueue{Queue: inPostgres}
 
+	b.media, err = media.OpenFolder(t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.media.Close()) })
+	if o.media == nil {
+		o.media = func(folder *media.Folder) media.Store { return folder }
+	}
+
 	client := redis.NewClient(&redis.Options{Addr: b.redis.Addr(), ContextTimeoutEnabled: true, MaxRetries: -1, DialTimeout: 50 * time.Millisecond})
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
 	b.board = rpc.NewBoard(client)
 
 	b.handler = api.New(api.Deps{
-		Store: b.store, Vault: b.vault, Queue: b.queue, Redis: client, Installation: installation, Config: o.config,
+		Store: b.store, Vault: b.vault, Queue: b.queue, Media: o.media(b.media), Redis: client, Installation: installation, Config: o.config,
 		Logger: slog.New(slog.NewJSONHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelDebug})), Registry: b.registry,
 	}).Handler(o.handler...)
 	b.admin = b.key(t, nil, "admin")
@@ -259,6 +269,7 @@ var volatile = []struct {
 	{regexp.MustCompile(`"req_[A-Z0-9]{26}"`), `"<request id>"`},
 	{regexp.MustCompile(`"key_[0-9a-f]{32}"`), `"<key id>"`},
 	{regexp.MustCompile(`"wf_[A-Za-z0-9_-]{43}"`), `"<key>"`},
+	{regexp.MustCompile(`"med_[0-9a-f]{32}"`), `"<media id>"`},
 	{regexp.MustCompile(`"wh_[0-9a-f]{32}"`), `"<webhook id>"`},
 	{regexp.MustCompile(`"whsec_[A-Za-z0-9+/=]{44}"`), `"<secret>"`},
 	{regexp.MustCompile(`"evt_[0-9a-f-]{36}"`), `"<event id>"`},

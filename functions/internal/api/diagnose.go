@@ -45,6 +45,10 @@ func (a *API) Diagnose(ctx context.Context, r contract.DiagnoseRequestObject) (c
 			return nil, fmt.Errorf("find last messages: %w", err)
 		}
 	}
+	recipient := diagnoseRecipient(number, history)
+	if number != "" && recipient.Verdict == unknownVerdict {
+		recipient = a.diagnoseLive(ctx, row, number)
+	}
 	limits, err := a.diagnoseLimits(ctx, companyID)
 	if err != nil {
 		return nil, err
@@ -58,7 +62,7 @@ func (a *API) Diagnose(ctx context.Context, r contract.DiagnoseRequestObject) (c
 		return nil, err
 	}
 	d.Checks = []contract.DiagnosisCheck{
-		diagnoseSession(row), diagnoseOwner(owner), phoneCheck, diagnoseRecipient(number, history), limits, queue, failures,
+		diagnoseSession(row), diagnoseOwner(owner), phoneCheck, recipient, limits, queue, failures,
 		diagnoseLast(history, row, owner.Live),
 	}
 	d.Healthy, d.Summary = summarize(d.Checks)
@@ -146,6 +150,23 @@ func diagnoseRecipient(number string, history []db.FindLastMessagesToRow) contra
 		}
 	}
 	return check(name, unknownVerdict, "No message to this number has been delivered yet, so it is not known whether it is on WhatsApp.", nil)
+}
+
+// diagnoseWait is how long a diagnosis waits for WhatsApp's word on the recipient.
+const diagnoseWait = 3 * time.Second
+
+// diagnoseLive asks WhatsApp itself about the recipient. That it cannot be asked says nothing about the other checks.
+func (a *API) diagnoseLive(ctx context.Context, row db.WhatsappSession, number string) contract.DiagnosisCheck {
+	const name = contract.DiagnosisCheckNameRecipient
+	found, err := a.checkContacts(ctx, row, []string{number}, diagnoseWait)
+	switch {
+	case err != nil:
+		return check(name, unknownVerdict, "No message to this number has been delivered yet, and WhatsApp could not be asked about it: "+
+			classify(err).Message+".", nil)
+	case found[number].Exists:
+		return check(name, okVerdict, "WhatsApp says that this number is on WhatsApp.", nil)
+	}
+	return check(name, failedVerdict, "WhatsApp said that this number is not on WhatsApp.", nil)
 }
 
 func (a *API) diagnoseLimits(ctx context.Context, companyID string) (contract.DiagnosisCheck, error) {

@@ -17,7 +17,7 @@ import (
 // own makes all shards owned by a living host.
 func owned(t *testing.T, b *bundle) {
 	t.Helper()
-	b.exec(t, `INSERT INTO hosts (host_id) VALUES ('h1')`)
+	b.exec(t, `INSERT INTO hosts (host_id) VALUES ('h1') ON CONFLICT DO NOTHING`)
 	b.exec(t, `UPDATE shard_lease SET host_id = 'h1', term = gen_random_uuid(), expires_at = now() + interval '1 hour'`)
 }
 

@@ -25,6 +25,7 @@ var routes = map[string]route{
 	"GET /messages":         {"messages", auth.Read},
 	"DELETE /messages/{id}": {"messages", auth.Send},
 	"GET /messages/{id}":    {"messages", auth.Read},
+	"POST /contacts/check":  {"messages", auth.Send},
 
 	"GET /sessions":                           {"sessions", auth.Read},
 	"POST /sessions/{companyId}/initialize":   {"sessions", auth.Session},

@@ -91,7 +91,12 @@ func (a *API) ListSessions(ctx context.Context, r contract.ListSessionsRequestOb
 
 // session returns the session of the company that the path names.
 func (a *API) session(ctx context.Context, named string) (db.WhatsappSession, error) {
-	companyID, err := a.companyFor(ctx, &named)
+	return a.sessionFor(ctx, &named)
+}
+
+// sessionFor returns the session of the company that a call is for.
+func (a *API) sessionFor(ctx context.Context, named *string) (db.WhatsappSession, error) {
+	companyID, err := a.companyFor(ctx, named)
 	if err != nil {
 		return db.WhatsappSession{}, err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"wafleet/shared/message"
+	"wafleet/shared/rpc"
 	"wafleet/shared/session"
 	"wafleet/shared/store"
 )
@@ -78,6 +79,8 @@ type Conn interface {
 	AskAgain(ctx context.Context, f File) error
 	// Logout unlinks the device on the phone.
 	Logout(ctx context.Context) error
+	// CheckContacts asks WhatsApp which numbers it knows; the answers come in the order of the numbers.
+	CheckContacts(ctx context.Context, phones []string) ([]rpc.ContactFound, error)
 }
 
 // Outgoing is a message to put on the wire.

@@ -17,6 +17,7 @@ import (
 
 	"wafleet/hosts/internal/actor"
 	"wafleet/shared/message"
+	"wafleet/shared/rpc"
 )
 
 // await is how long a test waits for what must happen.
@@ -425,4 +426,15 @@ func (c *conn) Logout(context.Context) error {
 	defer c.script.mu.Unlock()
 	c.script.unlinked++
 	return nil
+}
+
+func (c *conn) CheckContacts(_ context.Context, phones []string) ([]rpc.ContactFound, error) {
+	if c.companyID == "refused" {
+		return nil, errors.New("refused")
+	}
+	found := make([]rpc.ContactFound, len(phones))
+	for i, phone := range phones {
+		found[i] = rpc.ContactFound{Phone: phone, Exists: true, JID: phone + "@s.whatsapp.net"}
+	}
+	return found, nil
 }
