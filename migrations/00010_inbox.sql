@@ -2,9 +2,10 @@
 -- +goose Up
 
 -- Finds an incoming message by WhatsApp's id, which is how later ones refer to it, and the history of one chat. On
--- expressions that no other statement uses, so that no plan can take them for something else (shared/store/queries/outbox.sql).
+-- expressions and a condition that no other statement has, so that no plan can take them for something else
+-- (shared/store/queries/outbox.sql).
 DROP INDEX IF EXISTS messages_by_wa_id;
-CREATE INDEX CONCURRENTLY messages_by_wa_id ON messages ((company_id || '/' || wa_message_id)) WHERE direction = 'incoming';
+CREATE INDEX CONCURRENTLY messages_by_wa_id ON messages ((company_id || '/' || wa_message_id)) WHERE wa_message_id IS NOT NULL;
 DROP INDEX IF EXISTS messages_of_chat;
 CREATE INDEX CONCURRENTLY messages_of_chat ON messages ((company_id || '/' || chat), id DESC);
 
@@ -29,7 +30,7 @@ CREATE TABLE IF NOT EXISTS received_media (
 );
 COMMENT ON COLUMN received_media.sealed_reference IS 'path, keys and hashes, as JSON, sealed with the company''s data key';
 COMMENT ON COLUMN received_media.state IS 'known: nobody asked for it; wanted: its owner fetches it; asked: the sender''s phone was asked to upload it again';
-CREATE INDEX IF NOT EXISTS received_media_wanted ON received_media (shard, due_at) WHERE state IN ('wanted', 'asked');
+CREATE INDEX IF NOT EXISTS received_media_wanted ON received_media (shard, company_id, due_at) WHERE state IN ('wanted', 'asked');
 
 -- +goose Down
 DROP TABLE IF EXISTS received_media;

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
+
 	"wafleet/shared/store"
 	"wafleet/shared/store/db"
 	"wafleet/shared/vault"
@@ -18,31 +20,40 @@ func (a *Actor) reupload(ctx context.Context, r Reupload) error {
 	return err
 }
 
+// renewFiles looks after the files of all messages that go by this id.
 func (a *Actor) renewFiles(ctx context.Context, r Reupload) error {
-	rows, err := a.store.Queries().ListAskedMedia(ctx, a.store.Pool(), db.ListAskedMediaParams{CompanyID: a.companyID, WaMessageID: r.WAMessageID})
+	rows, err := a.store.Queries().FindReferred(ctx, a.store.Pool(), db.FindReferredParams{CompanyID: a.companyID, WaMessageID: r.WAMessageID})
 	if err != nil {
-		return fmt.Errorf("list files that were asked for: %w", err)
+		return fmt.Errorf("find message of file: %w", err)
 	}
 	for _, row := range rows {
-		file, err := a.reference(ctx, row.MediaID, row.SealedReference)
-		if errors.Is(err, vault.ErrCannotOpen) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if file.DirectPath, err = r.Open(file.Key); err != nil {
-			a.logger.InfoContext(ctx, "file is not on its sender's phone either", "media_id", row.MediaID, "error", err)
-			if err := a.settleFile(ctx, &db.ListWantedMediaRow{MediaID: row.MediaID}, "failed", reasonGone, failedPause); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := a.redirect(ctx, row.MediaID, file); err != nil {
+		if err := a.renewFile(ctx, store.MediaID(row.MessageID), r); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (a *Actor) renewFile(ctx context.Context, mediaID string, r Reupload) error {
+	sealed, err := a.store.Queries().GetAskedMedia(ctx, a.store.Pool(), db.GetAskedMediaParams{CompanyID: a.companyID, MediaID: mediaID})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil // nobody asked
+	}
+	if err != nil {
+		return fmt.Errorf("find file that was asked for: %w", err)
+	}
+	file, err := a.reference(ctx, mediaID, sealed)
+	if errors.Is(err, vault.ErrCannotOpen) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if file.DirectPath, err = r.Open(file.Key); err != nil {
+		a.logger.InfoContext(ctx, "file is not on its sender's phone either", "media_id", mediaID, "error", err)
+		return a.settleFile(ctx, &db.ListWantedMediaRow{MediaID: mediaID}, "failed", reasonGone, failedPause)
+	}
+	return a.redirect(ctx, mediaID, file)
 }
 
 // redirect has a file fetched from another place.

@@ -11,42 +11,22 @@ import (
 	"github.com/google/uuid"
 )
 
-const listAskedMedia = `-- name: ListAskedMedia :many
-SELECT m.media_id, m.sealed_reference FROM messages n
-JOIN received_media m ON m.company_id = n.company_id AND m.media_id = 'med_' || substr(n.message_id, 4)
-WHERE n.company_id || '/' || n.wa_message_id = $1::text || '/' || $2::text AND n.direction = 'incoming'
-  AND m.state = 'asked'
+const getAskedMedia = `-- name: GetAskedMedia :one
+SELECT m.sealed_reference FROM received_media m
+WHERE m.company_id = $1 AND m.media_id = $2 AND m.state || '' = 'asked'
 `
 
-type ListAskedMediaParams struct {
-	CompanyID   string
-	WaMessageID string
+type GetAskedMediaParams struct {
+	CompanyID string
+	MediaID   string
 }
 
-type ListAskedMediaRow struct {
-	MediaID         string
-	SealedReference []byte
-}
-
-// The files that the phone of a message's sender was asked for.
-func (q *Queries) ListAskedMedia(ctx context.Context, db DBTX, arg ListAskedMediaParams) ([]ListAskedMediaRow, error) {
-	rows, err := db.Query(ctx, listAskedMedia, arg.CompanyID, arg.WaMessageID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []ListAskedMediaRow
-	for rows.Next() {
-		var i ListAskedMediaRow
-		if err := rows.Scan(&i.MediaID, &i.SealedReference); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+// How a file is fetched that the phone of a message's sender was asked for.
+func (q *Queries) GetAskedMedia(ctx context.Context, db DBTX, arg GetAskedMediaParams) ([]byte, error) {
+	row := db.QueryRow(ctx, getAskedMedia, arg.CompanyID, arg.MediaID)
+	var sealed_reference []byte
+	err := row.Scan(&sealed_reference)
+	return sealed_reference, err
 }
 
 const listCompaniesWantingMedia = `-- name: ListCompaniesWantingMedia :many
@@ -124,7 +104,7 @@ WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $1 AND l
 renewed AS (
     UPDATE received_media m SET sealed_reference = $3, state = 'wanted', reason = '', due_at = now()
     FROM fence
-    WHERE m.company_id = $4 AND m.media_id = $5 AND m.state = 'asked'
+    WHERE m.company_id = $4 AND m.media_id = $5 AND m.state || '' = 'asked'
 )
 SELECT EXISTS (SELECT FROM fence)::boolean AS held
 `

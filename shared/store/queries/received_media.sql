@@ -20,12 +20,10 @@ settled AS (
 )
 SELECT EXISTS (SELECT FROM fence)::boolean AS held;
 
--- name: ListAskedMedia :many
--- The files that the phone of a message's sender was asked for.
-SELECT m.media_id, m.sealed_reference FROM messages n
-JOIN received_media m ON m.company_id = n.company_id AND m.media_id = 'med_' || substr(n.message_id, 4)
-WHERE n.company_id || '/' || n.wa_message_id = @company_id::text || '/' || @wa_message_id::text AND n.direction = 'incoming'
-  AND m.state = 'asked';
+-- name: GetAskedMedia :one
+-- How a file is fetched that the phone of a message's sender was asked for.
+SELECT m.sealed_reference FROM received_media m
+WHERE m.company_id = @company_id AND m.media_id = @media_id AND m.state || '' = 'asked';
 
 -- name: RenewMedia :one
 -- The sender's phone has uploaded a file again: it is fetched from where that is.
@@ -33,7 +31,7 @@ WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = @shard A
 renewed AS (
     UPDATE received_media m SET sealed_reference = @sealed_reference, state = 'wanted', reason = '', due_at = now()
     FROM fence
-    WHERE m.company_id = @company_id AND m.media_id = @media_id AND m.state = 'asked'
+    WHERE m.company_id = @company_id AND m.media_id = @media_id AND m.state || '' = 'asked'
 )
 SELECT EXISTS (SELECT FROM fence)::boolean AS held;
 
