@@ -125,6 +125,24 @@ func (e DiagnosisCheckVerdict) Valid() bool {
 	}
 }
 
+// Defines values for Direction.
+const (
+	Incoming Direction = "incoming"
+	Outgoing Direction = "outgoing"
+)
+
+// Valid indicates whether the value is a known member of the Direction enum.
+func (e Direction) Valid() bool {
+	switch e {
+	case Incoming:
+		return true
+	case Outgoing:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ErrorCode.
 const (
 	BATCHENDED           ErrorCode = "BATCH_ENDED"
@@ -308,24 +326,6 @@ func (e EventType) Valid() bool {
 	case SessionReplaced:
 		return true
 	case WebhookDisabled:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for Direction.
-const (
-	Incoming Direction = "incoming"
-	Outgoing Direction = "outgoing"
-)
-
-// Valid indicates whether the value is a known member of the Direction enum.
-func (e Direction) Valid() bool {
-	switch e {
-	case Incoming:
-		return true
-	case Outgoing:
 		return true
 	default:
 		return false
@@ -826,8 +826,10 @@ type CompanyResponse struct {
 	Success bool    `json:"success"`
 }
 
-// Contact Somebody on WhatsApp, by number, by hidden id, or both.
+// Contact Somebody on WhatsApp, by number, by hidden id, or both; a chat of many by its group.
 type Contact struct {
+	// Group The id of a group, a broadcast or a channel, with its server: `…@g.us`.
+	Group *string `json:"group,omitempty"`
 	LID   *string `json:"lid,omitempty"`
 	Name  *string `json:"name,omitempty"`
 	Phone *string `json:"phone,omitempty"`
@@ -1090,6 +1092,9 @@ type DiagnosisCheckName string
 // DiagnosisCheckVerdict defines model for DiagnosisCheck.Verdict.
 type DiagnosisCheckVerdict string
 
+// Direction defines model for Direction.
+type Direction string
+
 // DisabledWebhook defines model for DisabledWebhook.
 type DisabledWebhook struct {
 	EndpointID string `json:"endpointId"`
@@ -1311,6 +1316,23 @@ type LoggedEvent struct {
 	Type      EventType `json:"type"`
 }
 
+// Media defines model for Media.
+type Media struct {
+	// Animated A video that is shown as a GIF, or a sticker that moves.
+	Animated *bool   `json:"animated,omitempty"`
+	FileName *string `json:"fileName,omitempty"`
+	Height   *int    `json:"height,omitempty"`
+
+	// MediaID Its bytes are at `GET /media/{id}`.
+	MediaID  string  `json:"mediaId"`
+	MimeType *string `json:"mimeType,omitempty"`
+	Pages    *int    `json:"pages,omitempty"`
+	Seconds  *int    `json:"seconds,omitempty"`
+	Sha256   *string `json:"sha256,omitempty"`
+	Size     *int64  `json:"size,omitempty"`
+	Width    *int    `json:"width,omitempty"`
+}
+
 // MediaContent defines model for MediaContent.
 type MediaContent struct {
 	FileName *string `json:"fileName,omitempty"`
@@ -1322,6 +1344,20 @@ type MediaContent struct {
 	Size   *int64  `json:"size,omitempty"`
 }
 
+// MediaPendingResponse defines model for MediaPendingResponse.
+type MediaPendingResponse struct {
+	Data    PendingMedia `json:"data"`
+	Success bool         `json:"success"`
+}
+
+// PendingMedia defines model for MediaPendingResponse.data.
+type PendingMedia struct {
+	MediaID string `json:"mediaId"`
+
+	// Status `asked`: WhatsApp has it no more, and the phone that sent it was asked to upload it again.
+	Status string `json:"status"`
+}
+
 // MediaResponse defines model for MediaResponse.
 type MediaResponse struct {
 	Data    MediaContent `json:"data"`
@@ -1330,6 +1366,9 @@ type MediaResponse struct {
 
 // Message defines model for Message.
 type Message struct {
+	// Chat Where an incoming message was written.
+	Chat *Contact `json:"chat,omitempty"`
+
 	// ClientRef The caller's own reference.
 	ClientRef *string `json:"clientRef,omitempty"`
 
@@ -1365,15 +1404,14 @@ type Message struct {
 	// Trace Every step the message took, oldest first.
 	Trace []TraceStep `json:"trace"`
 
-	// Type What the message carries.
-	Type string `json:"type"`
+	// Type What a message carries. `edit`, `revoke`, `vote`, `call`, `unsupported` and `undecryptable` are only received: a `call` was made to
+	// the company; an `unsupported` message is shown by the name of its kind in WhatsApp's protocol; an `undecryptable` one stands
+	// for a message whose sender was asked to encrypt it again, and becomes that message, under the same id, when it comes.
+	Type MessageKind `json:"type"`
 
 	// WaMessageID WhatsApp's id of an incoming message.
 	WaMessageID *string `json:"waMessageId,omitempty"`
 }
-
-// Direction defines model for Message.direction.
-type Direction string
 
 // MessageAccepted defines model for MessageAccepted.
 type MessageAccepted struct {
@@ -1382,29 +1420,12 @@ type MessageAccepted struct {
 }
 
 // MessageContent What the message says. Absent while it is on its way through the queue.
-type MessageContent struct {
-	Contact    *ContactCard     `json:"contact,omitempty"`
-	Location   *LocationContent `json:"location,omitempty"`
-	MaxChoices *int             `json:"maxChoices,omitempty"`
-	Media      *MediaContent    `json:"media,omitempty"`
-	Mentions   []string         `json:"mentions,omitempty"`
+type MessageContent = json.RawMessage
 
-	// MessageID What a reaction
-	MessageID *string  `json:"messageId,omitempty"`
-	Options   []string `json:"options,omitempty"`
-	ReplyTo   *string  `json:"replyTo,omitempty"`
-
-	// Text The text; the caption of a file
-	Text *string `json:"text,omitempty"`
-}
-
-// LocationContent defines model for MessageContent.location.
-type LocationContent struct {
-	Address   *string `json:"address,omitempty"`
-	Latitude  float64 `json:"latitude"`
-	Longitude float64 `json:"longitude"`
-	Name      *string `json:"name,omitempty"`
-}
+// MessageKind What a message carries. `edit`, `revoke`, `vote`, `call`, `unsupported` and `undecryptable` are only received: a `call` was made to
+// the company; an `unsupported` message is shown by the name of its kind in WhatsApp's protocol; an `undecryptable` one stands
+// for a message whose sender was asked to encrypt it again, and becomes that message, under the same id, when it comes.
+type MessageKind = string
 
 // MessageProgress defines model for MessageProgress.
 type MessageProgress struct {
@@ -1414,9 +1435,30 @@ type MessageProgress struct {
 	Status    MessageStatus `json:"status"`
 	Timestamp time.Time     `json:"timestamp"`
 
-	// To Somebody on WhatsApp, by number, by hidden id, or both.
+	// To Somebody on WhatsApp, by number, by hidden id, or both; a chat of many by its group.
 	To   Contact `json:"to"`
 	Type string  `json:"type"`
+}
+
+// MessageReference defines model for MessageReference.
+type MessageReference struct {
+	// From Somebody on WhatsApp, by number, by hidden id, or both; a chat of many by its group.
+	From *Contact `json:"from,omitempty"`
+
+	// FromMe The company wrote it.
+	FromMe bool `json:"fromMe"`
+
+	// MessageID The id of the message here; absent if it was never seen here.
+	MessageID *string `json:"messageId,omitempty"`
+
+	// Text As much as the sender quoted.
+	Text *string `json:"text,omitempty"`
+
+	// Type What a message carries. `edit`, `revoke`, `vote`, `call`, `unsupported` and `undecryptable` are only received: a `call` was made to
+	// the company; an `unsupported` message is shown by the name of its kind in WhatsApp's protocol; an `undecryptable` one stands
+	// for a message whose sender was asked to encrypt it again, and becomes that message, under the same id, when it comes.
+	Type        *MessageKind `json:"type,omitempty"`
+	WaMessageID string       `json:"waMessageId"`
 }
 
 // MessageRequest defines model for MessageRequest.
@@ -1502,6 +1544,15 @@ type MessageStatus string
 // MessageType defines model for MessageType.
 type MessageType string
 
+// MessagesResponse defines model for MessagesResponse.
+type MessagesResponse struct {
+	Data []Message `json:"data"`
+
+	// Next Where the next page begins; null after the last one.
+	Next    *string `json:"next"`
+	Success bool    `json:"success"`
+}
+
 // PairingCodeRequest defines model for PairingCodeRequest.
 type PairingCodeRequest struct {
 	// PhoneNumber A phone number in international form: 10 to 15 digits once `+`, spaces, `-`, `(`, `)` and `.` are stripped.
@@ -1555,21 +1606,102 @@ type RateLimit struct {
 
 // ReceivedMessage defines model for ReceivedMessage.
 type ReceivedMessage struct {
-	// Chat Somebody on WhatsApp, by number, by hidden id, or both.
+	Call *struct {
+		Group *bool `json:"group,omitempty"`
+		Video bool  `json:"video"`
+	} `json:"call,omitempty"`
+
+	// Chat The person, or the group, that the message was written in.
 	Chat Contact `json:"chat"`
 
-	// From Somebody on WhatsApp, by number, by hidden id, or both.
-	From Contact `json:"from"`
+	// Choice What was picked from buttons, a list or a form.
+	Choice *struct {
+		Description *string `json:"description,omitempty"`
+		ID          string  `json:"id"`
+
+		// Params The JSON of a form.
+		Params *string `json:"params,omitempty"`
+		Title  *string `json:"title,omitempty"`
+	} `json:"choice,omitempty"`
+	Contacts []struct {
+		Name   *string  `json:"name,omitempty"`
+		Phones []string `json:"phones,omitempty"`
+		Vcard  *string  `json:"vcard,omitempty"`
+	} `json:"contacts,omitempty"`
+
+	// ExpiresIn Of a disappearing message the seconds after which phones hide it.
+	ExpiresIn *int `json:"expiresIn,omitempty"`
+
+	// Field Of an unsupported message, the name of its kind in the protocol of WhatsApp.
+	Field     *string `json:"field,omitempty"`
+	Forwarded *bool   `json:"forwarded,omitempty"`
+
+	// From Somebody on WhatsApp, by number, by hidden id, or both; a chat of many by its group.
+	From     Contact `json:"from"`
+	Location *struct {
+		// Accuracy In metres.
+		Accuracy *int    `json:"accuracy,omitempty"`
+		Address  *string `json:"address,omitempty"`
+		Latitude float32 `json:"latitude"`
+
+		// Live Where somebody is at the moment.
+		Live      *bool   `json:"live,omitempty"`
+		Longitude float32 `json:"longitude"`
+		Name      *string `json:"name,omitempty"`
+
+		// Sequence Rises with each update of a live location.
+		Sequence *int64  `json:"sequence,omitempty"`
+		URL      *string `json:"url,omitempty"`
+	} `json:"location,omitempty"`
+	Media    *Media    `json:"media,omitempty"`
+	Mentions []Contact `json:"mentions,omitempty"`
 
 	// MessageID `in_` and a UUID, always the same for the same message.
 	MessageID string `json:"messageId"`
 
+	// OriginalText What an edited message said at first.
+	OriginalText *string `json:"originalText,omitempty"`
+	Poll         *struct {
+		// MaxChoices 0 or absent: any number.
+		MaxChoices *int     `json:"maxChoices,omitempty"`
+		Options    []string `json:"options"`
+		Question   string   `json:"question"`
+	} `json:"poll,omitempty"`
+	Preview *struct {
+		Description *string `json:"description,omitempty"`
+		Title       *string `json:"title,omitempty"`
+		URL         string  `json:"url"`
+	} `json:"preview,omitempty"`
+
+	// Reason Why there is less than one would expect: `waiting_for_sender`, `waiting_for_phone`, `only_on_the_phone`, `cannot_be_decrypted`.
+	Reason *string `json:"reason,omitempty"`
+
+	// ReplyTo The message that this one answers.
+	ReplyTo *MessageReference `json:"replyTo,omitempty"`
+
 	// Suppressed The sender has opted out by this very message. Left out otherwise.
-	Suppressed  *bool     `json:"suppressed,omitempty"`
-	Text        *string   `json:"text,omitempty"`
-	Timestamp   time.Time `json:"timestamp"`
-	Type        string    `json:"type"`
-	WaMessageID string    `json:"waMessageId"`
+	Suppressed *bool `json:"suppressed,omitempty"`
+
+	// Target The message that a reaction, edit, revoke or vote is about.
+	Target *MessageReference `json:"target,omitempty"`
+
+	// Text The text; the caption of a file, the question of a poll, the emoji of a reaction (empty: taken back), the new text of an edit, what a chosen button says.
+	Text      *string   `json:"text,omitempty"`
+	Timestamp time.Time `json:"timestamp"`
+
+	// Type What a message carries. `edit`, `revoke`, `vote`, `call`, `unsupported` and `undecryptable` are only received: a `call` was made to
+	// the company; an `unsupported` message is shown by the name of its kind in WhatsApp's protocol; an `undecryptable` one stands
+	// for a message whose sender was asked to encrypt it again, and becomes that message, under the same id, when it comes.
+	Type     MessageKind `json:"type"`
+	ViewOnce *bool       `json:"viewOnce,omitempty"`
+
+	// Vote All that somebody has chosen in the poll that is the target; it replaces an earlier vote.
+	Vote *struct {
+		// Hashes SHA-256 of the options whose names are not known
+		Hashes  []string `json:"hashes,omitempty"`
+		Options []string `json:"options"`
+	} `json:"vote,omitempty"`
+	WaMessageID string `json:"waMessageId"`
 }
 
 // Recipient A phone number, as in `phone` elsewhere; a hidden id, `<digits>@lid`; or a group, `<id>@g.us`.
@@ -1606,6 +1738,92 @@ type RotatedSecret struct {
 
 	// Secret `whsec_` and the signing key in base64. Shown once.
 	Secret string `json:"secret"`
+}
+
+// Said What a message says; which parts there are depends on its type.
+type Said struct {
+	Call *struct {
+		Group *bool `json:"group,omitempty"`
+		Video bool  `json:"video"`
+	} `json:"call,omitempty"`
+
+	// Choice What was picked from buttons, a list or a form.
+	Choice *struct {
+		Description *string `json:"description,omitempty"`
+		ID          string  `json:"id"`
+
+		// Params The JSON of a form.
+		Params *string `json:"params,omitempty"`
+		Title  *string `json:"title,omitempty"`
+	} `json:"choice,omitempty"`
+	Contacts []struct {
+		Name   *string  `json:"name,omitempty"`
+		Phones []string `json:"phones,omitempty"`
+		Vcard  *string  `json:"vcard,omitempty"`
+	} `json:"contacts,omitempty"`
+
+	// ExpiresIn Of a disappearing message the seconds after which phones hide it.
+	ExpiresIn *int `json:"expiresIn,omitempty"`
+
+	// Field Of an unsupported message, the name of its kind in the protocol of WhatsApp.
+	Field     *string `json:"field,omitempty"`
+	Forwarded *bool   `json:"forwarded,omitempty"`
+	Location  *struct {
+		// Accuracy In metres.
+		Accuracy *int    `json:"accuracy,omitempty"`
+		Address  *string `json:"address,omitempty"`
+		Latitude float32 `json:"latitude"`
+
+		// Live Where somebody is at the moment.
+		Live      *bool   `json:"live,omitempty"`
+		Longitude float32 `json:"longitude"`
+		Name      *string `json:"name,omitempty"`
+
+		// Sequence Rises with each update of a live location.
+		Sequence *int64  `json:"sequence,omitempty"`
+		URL      *string `json:"url,omitempty"`
+	} `json:"location,omitempty"`
+	Media    *Media    `json:"media,omitempty"`
+	Mentions []Contact `json:"mentions,omitempty"`
+
+	// OriginalText What an edited message said at first.
+	OriginalText *string `json:"originalText,omitempty"`
+	Poll         *struct {
+		// MaxChoices 0 or absent: any number.
+		MaxChoices *int     `json:"maxChoices,omitempty"`
+		Options    []string `json:"options"`
+		Question   string   `json:"question"`
+	} `json:"poll,omitempty"`
+	Preview *struct {
+		Description *string `json:"description,omitempty"`
+		Title       *string `json:"title,omitempty"`
+		URL         string  `json:"url"`
+	} `json:"preview,omitempty"`
+
+	// Reason Why there is less than one would expect: `waiting_for_sender`, `waiting_for_phone`, `only_on_the_phone`, `cannot_be_decrypted`.
+	Reason *string `json:"reason,omitempty"`
+
+	// ReplyTo The message that this one answers.
+	ReplyTo *MessageReference `json:"replyTo,omitempty"`
+
+	// Target The message that a reaction, edit, revoke or vote is about.
+	Target *MessageReference `json:"target,omitempty"`
+
+	// Text The text; the caption of a file, the question of a poll, the emoji of a reaction (empty: taken back), the new text of an edit, what a chosen button says.
+	Text *string `json:"text,omitempty"`
+
+	// Type What a message carries. `edit`, `revoke`, `vote`, `call`, `unsupported` and `undecryptable` are only received: a `call` was made to
+	// the company; an `unsupported` message is shown by the name of its kind in WhatsApp's protocol; an `undecryptable` one stands
+	// for a message whose sender was asked to encrypt it again, and becomes that message, under the same id, when it comes.
+	Type     MessageKind `json:"type"`
+	ViewOnce *bool       `json:"viewOnce,omitempty"`
+
+	// Vote All that somebody has chosen in the poll that is the target; it replaces an earlier vote.
+	Vote *struct {
+		// Hashes SHA-256 of the options whose names are not known
+		Hashes  []string `json:"hashes,omitempty"`
+		Options []string `json:"options"`
+	} `json:"vote,omitempty"`
 }
 
 // Scope `admin` includes all the others and lets a key create keys for its company.
@@ -1651,6 +1869,31 @@ type AcceptedSend struct {
 	// MessageID The final WhatsApp id, fixed before the message is queued.
 	MessageID string        `json:"messageId"`
 	Status    MessageStatus `json:"status"`
+}
+
+// SentContent What a message says that was sent; the fields are those of `POST /messages`.
+type SentContent struct {
+	Contact    *ContactCard     `json:"contact,omitempty"`
+	Location   *LocationContent `json:"location,omitempty"`
+	MaxChoices *int             `json:"maxChoices,omitempty"`
+	Media      *MediaContent    `json:"media,omitempty"`
+	Mentions   []string         `json:"mentions,omitempty"`
+
+	// MessageID What a reaction
+	MessageID *string  `json:"messageId,omitempty"`
+	Options   []string `json:"options,omitempty"`
+	ReplyTo   *string  `json:"replyTo,omitempty"`
+
+	// Text The text; the caption of a file
+	Text *string `json:"text,omitempty"`
+}
+
+// LocationContent defines model for SentContent.location.
+type LocationContent struct {
+	Address   *string `json:"address,omitempty"`
+	Latitude  float64 `json:"latitude"`
+	Longitude float64 `json:"longitude"`
+	Name      *string `json:"name,omitempty"`
 }
 
 // Session defines model for Session.
@@ -1793,9 +2036,11 @@ type TraceStep struct {
 	Attempt *int      `json:"attempt,omitempty"`
 
 	// Host The connection host that took the step.
-	Host   *string       `json:"host,omitempty"`
-	Reason *string       `json:"reason,omitempty"`
-	Status MessageStatus `json:"status"`
+	Host   *string `json:"host,omitempty"`
+	Reason *string `json:"reason,omitempty"`
+
+	// Status A status, or `edited` or `revoked` where the sender of an incoming message did that to it.
+	Status string `json:"status"`
 }
 
 // UpdateCompanyRequest defines model for UpdateCompanyRequest.
@@ -2056,6 +2301,27 @@ type GetMediaParams struct {
 	CompanyID *CompanyQuery `form:"companyId,omitempty" json:"companyId,omitempty"`
 }
 
+// ListMessagesParams defines parameters for ListMessages.
+type ListMessagesParams struct {
+	// Phone Only the chat with this phone number, LID or group (`…@g.us`).
+	Phone *string `form:"phone,omitempty" json:"phone,omitempty"`
+
+	// Direction Only this direction.
+	Direction *Direction `form:"direction,omitempty" json:"direction,omitempty"`
+
+	// Status Only messages in this status.
+	Status *MessageStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// After The `next` of the call before; empty starts with the newest message.
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit At most this many messages.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// CompanyID The company, for a key that may act for several.
+	CompanyID *CompanyQuery `form:"companyId,omitempty" json:"companyId,omitempty"`
+}
+
 // PostMessageParams defines parameters for PostMessage.
 type PostMessageParams struct {
 	// IdempotencyKey Names this piece of work, for good. The same key with the same body is answered as the first time, with
@@ -2187,6 +2453,21 @@ type BatchCompletedJSONBody struct {
 	Type      EventType `json:"type"`
 }
 
+// MessageChangeJSONBody defines parameters for MessageChange.
+type MessageChangeJSONBody struct {
+	// CompanyID A company, by the id that its owner gave it.
+	CompanyID CompanyID       `json:"companyId"`
+	Data      ReceivedMessage `json:"data"`
+
+	// ID Fixed when the event is written: the same for every endpoint and every attempt.
+	ID string `json:"id"`
+
+	// Sequence The event's number within its company. Deliveries may overtake each other.
+	Sequence  int64     `json:"sequence"`
+	Timestamp time.Time `json:"timestamp"`
+	Type      EventType `json:"type"`
+}
+
 // MessageReceivedJSONBody defines parameters for MessageReceived.
 type MessageReceivedJSONBody struct {
 	// CompanyID A company, by the id that its owner gave it.
@@ -2302,6 +2583,9 @@ type RotateWebhookSecretJSONRequestBody = RotateSecretRequest
 // BatchCompletedJSONRequestBody defines body for BatchCompleted for application/json ContentType.
 type BatchCompletedJSONRequestBody BatchCompletedJSONBody
 
+// MessageChangeJSONRequestBody defines body for MessageChange for application/json ContentType.
+type MessageChangeJSONRequestBody MessageChangeJSONBody
+
 // MessageReceivedJSONRequestBody defines body for MessageReceived for application/json ContentType.
 type MessageReceivedJSONRequestBody MessageReceivedJSONBody
 
@@ -2397,6 +2681,9 @@ type ServerInterface interface {
 	// GetMedia Download a file
 	// (GET /media/{id})
 	GetMedia(w http.ResponseWriter, r *http.Request, id string, params GetMediaParams)
+	// ListMessages The history of messages
+	// (GET /messages)
+	ListMessages(w http.ResponseWriter, r *http.Request, params ListMessagesParams)
 	// PostMessage Send a message of any type
 	// (POST /messages)
 	PostMessage(w http.ResponseWriter, r *http.Request, params PostMessageParams)
@@ -3564,6 +3851,104 @@ func (siw *ServerInterfaceWrapper) GetMedia(w http.ResponseWriter, r *http.Reque
 	handler.ServeHTTP(w, r)
 }
 
+// ListMessages operation middleware
+func (siw *ServerInterfaceWrapper) ListMessages(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMessagesParams
+
+	// ------------- Optional query parameter "phone" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "phone", r.URL.Query(), &params.Phone, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "phone"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "phone", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "direction" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "direction", r.URL.Query(), &params.Direction, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "direction"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "direction", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", r.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "after"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "after", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "companyId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "companyId", r.URL.Query(), &params.CompanyID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "companyId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "companyId", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListMessages(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // PostMessage operation middleware
 func (siw *ServerInterfaceWrapper) PostMessage(w http.ResponseWriter, r *http.Request) {
 
@@ -4618,6 +5003,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/send-media", wrapper.SendMedia)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/media", wrapper.UploadMedia)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/media/{id}", wrapper.GetMedia)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/messages", wrapper.ListMessages)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/messages", wrapper.PostMessage)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/messages/{id}", wrapper.CancelMessage)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/messages/{id}", wrapper.GetMessage)
@@ -4677,6 +5063,9 @@ type WebhookReceiverInterface interface {
 	// Nothing of a batch can be sent any more
 	// HandleBatchCompletedWebhook handles the POST webhook for batch.completed.
 	HandleBatchCompletedWebhook(w http.ResponseWriter, r *http.Request)
+	// Somebody changed or reacted to a message
+	// HandleMessageChangeWebhook handles the POST webhook for message.change.
+	HandleMessageChangeWebhook(w http.ResponseWriter, r *http.Request)
 	// Somebody wrote to the company
 	// HandleMessageReceivedWebhook handles the POST webhook for message.received.
 	HandleMessageReceivedWebhook(w http.ResponseWriter, r *http.Request)
@@ -4708,6 +5097,26 @@ func BatchCompletedWebhookHandler(si WebhookReceiverInterface, errHandler func(w
 	}
 	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		si.HandleBatchCompletedWebhook(w, r)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
+
+// MessageChangeWebhookHandler returns the http.Handler for the message.change webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func MessageChangeWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		si.HandleMessageChangeWebhook(w, r)
 	})
 	for _, mw := range middlewares {
 		h = mw(h)
@@ -6306,6 +6715,30 @@ func (response GetMedia200AsteriskResponse) VisitGetMediaResponse(w http.Respons
 	return err
 }
 
+type GetMedia202ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetMedia202JSONResponse struct {
+	Body    MediaPendingResponse
+	Headers GetMedia202ResponseHeaders
+}
+
+func (response GetMedia202JSONResponse) VisitGetMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetMedia302ResponseHeaders struct {
 	Location *string
 }
@@ -6329,6 +6762,58 @@ type GetMediadefaultJSONResponse struct {
 }
 
 func (response GetMediadefaultJSONResponse) VisitGetMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMessagesRequestObject struct {
+	Params ListMessagesParams
+}
+
+type ListMessagesResponseObject interface {
+	VisitListMessagesResponse(w http.ResponseWriter) error
+}
+
+type ListMessages200JSONResponse MessagesResponse
+
+func (response ListMessages200JSONResponse) VisitListMessagesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMessagesdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response ListMessagesdefaultJSONResponse) VisitListMessagesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7741,6 +8226,9 @@ type StrictServerInterface interface {
 	// GetMedia Download a file
 	// (GET /media/{id})
 	GetMedia(ctx context.Context, request GetMediaRequestObject) (GetMediaResponseObject, error)
+	// ListMessages The history of messages
+	// (GET /messages)
+	ListMessages(ctx context.Context, request ListMessagesRequestObject) (ListMessagesResponseObject, error)
 	// PostMessage Send a message of any type
 	// (POST /messages)
 	PostMessage(ctx context.Context, request PostMessageRequestObject) (PostMessageResponseObject, error)
@@ -8617,6 +9105,32 @@ func (sh *strictHandler) GetMedia(w http.ResponseWriter, r *http.Request, id str
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetMediaResponseObject); ok {
 		if err := validResponse.VisitGetMediaResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListMessages operation middleware
+func (sh *strictHandler) ListMessages(w http.ResponseWriter, r *http.Request, params ListMessagesParams) {
+	var request ListMessagesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMessages(ctx, request.(ListMessagesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMessages")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListMessagesResponseObject); ok {
+		if err := validResponse.VisitListMessagesResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -46,10 +46,13 @@ func IsLID(address string) bool { return strings.HasSuffix(address, lidServer) }
 // LIDAddress is the address of a hidden id that is given without its server, as Contact has it.
 func LIDAddress(id string) string { return strings.TrimSuffix(id, lidServer) + lidServer }
 
-// ContactOf names whoever has the address. A group's stands in the place of the phone.
+// ContactOf names whoever has the address.
 func ContactOf(address string) Contact {
 	if id, ok := strings.CutSuffix(address, lidServer); ok {
 		return Contact{LID: id}
+	}
+	if IsGroup(address) {
+		return Contact{Group: address}
 	}
 	return Contact{Phone: address}
 }

@@ -2,10 +2,12 @@ package message
 
 import "time"
 
-// Contact names a person: by phone number, by WhatsApp's hidden id (LID), by the name they show, as far as known.
+// Contact names a person: by phone number, by WhatsApp's hidden id (LID), by the name they show, as far as known. A chat
+// of many is named by Group alone, in WhatsApp's form: a group, a broadcast or a channel.
 type Contact struct {
 	Phone string `json:"phone,omitempty"`
 	LID   string `json:"lid,omitempty"`
+	Group string `json:"group,omitempty"`
 	Name  string `json:"name,omitempty"`
 }
 
@@ -18,17 +20,4 @@ type Progress struct {
 	ClientRef string    `json:"clientRef,omitempty"`
 	Reason    string    `json:"reason,omitempty"`
 	Timestamp time.Time `json:"timestamp"`
-}
-
-// Incoming is what an event tells of a message that a company got.
-type Incoming struct {
-	MessageID   string    `json:"messageId"`
-	WAMessageID string    `json:"waMessageId"`
-	From        Contact   `json:"from"`
-	Chat        Contact   `json:"chat"`
-	Kind        Kind      `json:"type"`
-	Text        string    `json:"text,omitempty"`
-	Timestamp   time.Time `json:"timestamp"`
-	// Suppressed says that the sender has opted out by this very message.
-	Suppressed bool `json:"suppressed,omitempty"`
 }

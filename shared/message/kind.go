@@ -5,7 +5,7 @@ import "slices"
 // Kind is what a message carries.
 type Kind string
 
-// The kinds of messages. All but Unsupported can be sent, and all can be received.
+// The kinds of messages. All can be received, and all before Unsupported can be sent.
 const (
 	Text        Kind = "text"
 	Image       Kind = "image"
@@ -20,7 +20,11 @@ const (
 	Reaction    Kind = "reaction"
 	Edit        Kind = "edit"
 	Revoke      Kind = "revoke"
-	Unsupported Kind = "unsupported" // of a kind this version does not know
+
+	Unsupported   Kind = "unsupported"   // of a kind this version does not know
+	Vote          Kind = "vote"          // in a poll
+	Call          Kind = "call"          // that was not answered here
+	Undecryptable Kind = "undecryptable" // in the place of a message whose sender was asked for it again
 )
 
 // Kinds lists what can be sent.

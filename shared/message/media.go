@@ -10,6 +10,8 @@ type Media struct {
 	Seconds  int    `json:"seconds,omitempty"`
 	Width    int    `json:"width,omitempty"`
 	Height   int    `json:"height,omitempty"`
+	Pages    int    `json:"pages,omitempty"`
+	Animated bool   `json:"animated,omitempty"` // a video shown as a GIF, a moving sticker
 
 	Thumbnail []byte `json:"thumbnail,omitempty"` // JPEG, of what we send
 }

@@ -152,6 +152,7 @@ func TestRecipients(t *testing.T) {
 	require.True(t, message.IsLID("1@lid"))
 	require.Equal(t, message.Contact{LID: "1"}, message.ContactOf("1@lid"))
 	require.Equal(t, message.Contact{Phone: "79001234567"}, message.ContactOf("79001234567"))
+	require.Equal(t, message.Contact{Group: "12345@g.us"}, message.ContactOf("12345@g.us"))
 	require.Equal(t, "1@lid", message.LIDAddress("1"))
 	require.Equal(t, "1@lid", message.LIDAddress("1@lid"))
 }

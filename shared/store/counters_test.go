@@ -54,7 +54,7 @@ func TestCountersAreTrue(t *testing.T) {
 	for i := range 10 {
 		_, _, err := f.Receive(t.Context(), f.fence, store.Arrival{
 			CompanyID: company, ID: uuid.NewSHA1(uuid.Nil, []byte{byte(i / 2)}), WAMessageID: "wa", Phone: "79001234567", Chat: "chat", Sender: "sender",
-			Content: message.Content{Kind: message.Text, Text: "hi"}, SentAt: time.Now(),
+			Event: message.Incoming{Said: message.Said{Kind: message.Text, Text: "hi"}}, SentAt: time.Now(),
 		})
 		require.NoError(t, err)
 	}

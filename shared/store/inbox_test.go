@@ -21,8 +21,8 @@ func arrival() store.Arrival {
 	sentAt := time.Now().Add(-time.Hour).UTC().Truncate(time.Second)
 	return store.Arrival{
 		CompanyID: company, ID: id, WAMessageID: "3A01", Phone: "79005550011", Chat: "1234@lid", Sender: "1234@lid", SenderName: "Anna",
-		Content: message.Content{Kind: message.Text, Text: "hello"}, SentAt: sentAt,
-		Event: message.Incoming{MessageID: store.IncomingID(id), WAMessageID: "3A01", Kind: message.Text, Text: "hello", Timestamp: sentAt},
+		Digest: []byte("digest"), SentAt: sentAt, Placeholder: uuid.NewSHA1(id, []byte("placeholder")),
+		Event: message.Incoming{WAMessageID: "3A01", Timestamp: sentAt, Said: message.Said{Kind: message.Text, Text: "hello"}},
 	}
 }
 
@@ -49,15 +49,16 @@ func TestReceive(t *testing.T) {
 	require.Nil(t, row.Message, "the body is sealed, the predecessor's column stays empty")
 	plain, err := f.vault.Open(t.Context(), company, message.BodyContext(row.MessageID), row.Body)
 	require.NoError(t, err)
-	content, err := message.DecodeContent(plain)
+	said, err := message.DecodeSaid(plain)
 	require.NoError(t, err)
-	require.Equal(t, a.Content, content)
+	require.Equal(t, a.Event.Said, said)
 
 	events := f.events(t, company, 0)
 	require.Len(t, events, 1)
 	require.Equal(t, a.ID, events[0].id)
 	require.Equal(t, "message.received", events[0].kind)
 	require.Equal(t, "hello", events[0].data["text"])
+	require.Equal(t, store.IncomingID(a.ID), events[0].data["messageId"])
 }
 
 // WhatsApp delivers again whatever was not acked; copies may come over the old and the new socket at the same time.

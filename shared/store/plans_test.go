@@ -19,7 +19,7 @@ func (f *fixture) rowsRead(t *testing.T) (read int64) {
 	t.Helper()
 	f.exec(t, `SELECT pg_stat_force_next_flush()`)
 	require.NoError(t, f.pool.QueryRow(t.Context(), `SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::bigint
-		FROM pg_stat_user_tables WHERE relname IN ('messages', 'company_seq', 'webhook_deliveries', 'suppressions')`).Scan(&read))
+		FROM pg_stat_user_tables WHERE relname IN ('messages', 'company_seq', 'webhook_deliveries', 'suppressions', 'received_media')`).Scan(&read))
 	return read
 }
 

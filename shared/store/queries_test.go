@@ -54,7 +54,7 @@ var acrossCompanies = map[string]string{
 // counts here all the same.
 var tenantTables = []string{
 	"companies", "company_keys", "company_seq", "idempotent_answers", "api_keys", "whatsapp_sessions", "messages", "quarantine",
-	"events", "webhook_endpoints", "webhook_deliveries", "refusals", "first_contacts", "media", "media_uploads",
+	"events", "webhook_endpoints", "webhook_deliveries", "refusals", "first_contacts", "media", "media_uploads", "received_media",
 	"batches", "batch_chunks", "batch_invalid", "suppressions",
 	// hosts/internal/devicestore has the statements on these.
 	"devices", "device_sessions", "device_identities", "device_prekeys", "device_sender_keys", "device_app_state_keys",

@@ -16,7 +16,7 @@ const hiddenSuffix = "@lid"
 
 // optsOut says that by this message its sender wants to hear no more: one word, to the company alone and not to a group.
 func (a Arrival) optsOut() bool {
-	return a.Chat == a.Sender && a.Content.Kind == message.Text && message.IsOptOut(a.Content.Text)
+	return a.Chat == a.Sender && a.Event.Kind == message.Text && message.IsOptOut(a.Event.Text)
 }
 
 // suppress puts the sender of a message on the company's suppression list, under the number and the hidden id alike.

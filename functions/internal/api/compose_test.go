@@ -206,7 +206,7 @@ func (b *bundle) incoming(t *testing.T, chat, sender string) string {
 	id := uuid.New()
 	_, _, err := b.store.Receive(t.Context(), fence, store.Arrival{
 		CompanyID: "962302", ID: id, WAMessageID: "3AFF", Phone: "79001234567", Chat: chat, Sender: sender,
-		Content: message.Content{Kind: message.Text, Text: "when?"}, SentAt: time.Now(),
+		SentAt: time.Now(), Event: message.Incoming{Said: message.Said{Kind: message.Text, Text: "when?"}},
 	})
 	require.NoError(t, err)
 	return store.IncomingID(id)

@@ -81,7 +81,7 @@ func (a *API) GetMedia(ctx context.Context, r contract.GetMediaRequestObject) (c
 	}
 	m, err := a.store.UseMedia(ctx, companyID, r.ID)
 	if errors.Is(err, store.ErrNoMedia) {
-		return nil, noMedia(r.ID)
+		return a.fetchFile(ctx, companyID, r.ID)
 	}
 	if err != nil {
 		return nil, err

@@ -30,14 +30,21 @@ func (a *API) GetMessage(ctx context.Context, r contract.GetMessageRequestObject
 	if err != nil {
 		return nil, fmt.Errorf("read message: %w", err)
 	}
-	answer, err := messageAnswer(row)
+	answer, err := a.messageWithContent(ctx, row)
 	if err != nil {
 		return nil, err
 	}
-	if answer.Content, err = a.content(ctx, row); err != nil {
-		return nil, err
-	}
 	return contract.GetMessage200JSONResponse{Success: true, Data: answer}, nil
+}
+
+// messageWithContent is all that is shown of a message.
+func (a *API) messageWithContent(ctx context.Context, row db.Message) (contract.Message, error) {
+	m, err := messageAnswer(row)
+	if err != nil {
+		return m, err
+	}
+	m.Content, err = a.content(ctx, row)
+	return m, err
 }
 
 // companyOfMessage spares an admin key from naming the company of a message: the id leads to it.
@@ -74,16 +81,23 @@ func (a *API) content(ctx context.Context, row db.Message) (*contract.MessageCon
 	if err != nil {
 		return nil, fmt.Errorf("open message: %w", err)
 	}
+	if row.Direction == "incoming" { // stored as it is told, see message.Said
+		return new(contract.MessageContent(text)), nil
+	}
 	content, err := message.DecodeContent(text)
 	if err != nil {
 		return nil, fmt.Errorf("read message: %w", err)
 	}
-	return contentAnswer(content), nil
+	answer, err := json.Marshal(contentAnswer(content))
+	if err != nil {
+		return nil, fmt.Errorf("write message: %w", err)
+	}
+	return new(contract.MessageContent(answer)), nil
 }
 
-// contentAnswer is a content in the contract's terms.
-func contentAnswer(c message.Content) *contract.MessageContent {
-	answer := &contract.MessageContent{Text: optional(c.Text), Mentions: c.Mentions}
+// contentAnswer is a content that was sent, in the contract's terms.
+func contentAnswer(c message.Content) contract.SentContent {
+	answer := contract.SentContent{Text: optional(c.Text), Mentions: c.Mentions}
 	if m := c.Media; m != nil {
 		answer.Media = &contract.MediaContent{
 			MediaID: m.ID, MimeType: optional(m.MimeType), FileName: optional(m.FileName), Size: &m.Size, Sha256: optional(m.SHA256),
@@ -117,10 +131,10 @@ func messageAnswer(row db.Message) (contract.Message, error) {
 		ReadAt: utc(row.ReadAt), PlayedAt: utc(row.PlayedAt),
 	}
 	if m.Direction == contract.Incoming {
-		m.From = sender(row)
+		m.From, m.Chat = sender(row), chat(row)
 	} else {
 		to := message.ContactOf(row.Phone)
-		m.To = &contract.Contact{Phone: optional(to.Phone), LID: optional(to.LID)}
+		m.To = &contract.Contact{Phone: optional(to.Phone), LID: optional(to.LID), Group: optional(to.Group)}
 		m.DueAt = dueAt(row)
 	}
 	if err := json.Unmarshal(row.Trace, &m.Trace); err != nil {
@@ -141,13 +155,20 @@ func dueAt(row db.Message) *time.Time {
 // sender is who wrote an incoming message: by number where that is known, by hidden id where that is the address.
 func sender(row db.Message) *contract.Contact {
 	c := contract.Contact{Phone: optional(row.Phone), Name: row.SenderName}
-	if row.Sender != nil && strings.HasSuffix(*row.Sender, "@lid") {
+	if row.Sender != nil && *row.Sender != row.Phone {
 		c.LID = row.Sender
 	}
-	if row.Sender != nil && row.Phone == *row.Sender {
-		c.Phone = nil
-	}
 	return &c
+}
+
+// chat is where an incoming message was written: with its sender, or in a chat of many.
+func chat(row db.Message) *contract.Contact {
+	if strings.Contains(row.Chat, "@") {
+		return &contract.Contact{Group: &row.Chat}
+	}
+	c := sender(row)
+	c.Name = nil
+	return c
 }
 
 // utc is how callers are told times; nil stays nil.

@@ -37,8 +37,8 @@ func TestGetIncomingMessage(t *testing.T) {
 	fence := store.Fence{Shard: 1, Term: scan[uuid.UUID](t, b, `SELECT term FROM shard_lease WHERE shard = 1`), HostID: "h1"}
 	id := uuid.MustParse("11111111-1111-5111-8111-111111111111")
 	_, _, err := b.store.Receive(t.Context(), fence, store.Arrival{
-		CompanyID: "962302", ID: id, WAMessageID: "3AFF", Phone: "79001234567", Chat: "12345@lid", Sender: "12345@lid", SenderName: "Anna",
-		Content: message.Content{Kind: message.Text, Text: "hi there"}, SentAt: time.Now(),
+		CompanyID: "962302", ID: id, WAMessageID: "3AFF", Phone: "79001234567", Chat: "12345", Sender: "12345", SenderName: "Anna",
+		SentAt: time.Now(), Event: message.Incoming{Said: message.Said{Kind: message.Text, Text: "hi there"}},
 	})
 	require.NoError(t, err)
 	b.do(t, http.MethodGet, "/messages/"+store.IncomingID(id), b.admin, "").status(200).golden("message-incoming")

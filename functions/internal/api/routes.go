@@ -22,6 +22,7 @@ var routes = map[string]route{
 	"POST /media":           {"messages", auth.Send},
 	"GET /media/{id}":       {"messages", auth.Read},
 	"POST /messages":        {"messages", auth.Send},
+	"GET /messages":         {"messages", auth.Read},
 	"DELETE /messages/{id}": {"messages", auth.Send},
 	"GET /messages/{id}":    {"messages", auth.Read},
 	"POST /contacts/check":  {"messages", auth.Send},

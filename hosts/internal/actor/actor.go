@@ -41,6 +41,7 @@ type Actor struct {
 	found       *db.ListCompaniesOfShardRow // with the shard, until it was used; nil: unknown
 	logger      *slog.Logger
 	sender      *sender
+	files       *downloads
 
 	mailbox chan any
 	cancel  context.CancelFunc
@@ -108,7 +109,7 @@ func newActor(d *deps, companyID string, fence store.Fence, predecessor *Actor) 
 		retry:   stoppedTimer(),
 		pairing: pairing{next: stoppedTimer(), board: notice{again: stoppedTimer()}},
 	}
-	a.sender = newSender(a)
+	a.sender, a.files = newSender(a), &downloads{actor: a}
 	return a
 }
 
@@ -136,6 +137,7 @@ func (a *Actor) ended() bool {
 
 // stop finishes the message in hand, closes the socket, and waits for everything the actor started.
 func (a *Actor) stop() {
+	a.files.stop()
 	a.sender.stop()
 	a.cancel()
 	a.workers.Wait()

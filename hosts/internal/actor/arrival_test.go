@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"wafleet/shared/message"
-	"wafleet/shared/store"
 )
 
 // The id of an arrival is fixed by its dedup key and by nothing else: redelivered it is the same message,
@@ -33,10 +32,11 @@ func TestArrivalIDs(t *testing.T) {
 			FromMe:      random.IntN(2) == 0,
 			WAMessageID: pick("A", "B", "AB"),
 			Digest:      []byte(pick("x", "y", "xy")),
-			Content:     message.Content{Kind: message.Text, Text: pick("one", "two")},
+			Said:        message.Said{Kind: message.Text, Text: pick("one", "two")},
 		}
-		got := a.arrival(in)
-		require.Equal(t, store.IncomingID(got.ID), got.Event.MessageID)
+		got, err := a.arrival(t.Context(), in)
+		require.NoError(t, err)
+		require.NotEqual(t, got.ID, got.Placeholder)
 		k := key{a.companyID, address(in.Chat), address(in.Sender), in.WAMessageID, string(in.Digest), in.FromMe}
 		if before, redelivered := known[k]; redelivered {
 			require.Equal(t, before, got.ID, "%+v", k)
@@ -53,11 +53,13 @@ func TestArrivalIDs(t *testing.T) {
 func TestArrivalIDsOutliveTheirBuild(t *testing.T) {
 	t.Parallel()
 	a := &Actor{companyID: "salon"}
-	got := a.arrival(Incoming{
+	got, err := a.arrival(t.Context(), Incoming{
 		WAMessageID: "ABCD", Chat: message.Contact{Phone: "79001111111", LID: "2002"},
 		Sender: message.Contact{Phone: "79001111111", LID: "2002"}, Digest: []byte{1, 2, 3},
 	})
+	require.NoError(t, err)
 	require.Equal(t, uuid.NewSHA1(incomingSpace, []byte("salon|2002|2002|false|ABCD|010203")), got.ID)
+	require.Equal(t, uuid.NewSHA1(incomingSpace, []byte("salon|2002|2002|false|ABCD|undecryptable")), got.Placeholder)
 	require.Equal(t, "2002", got.Chat)
 	require.Equal(t, "79001111111", got.Phone)
 }
@@ -68,5 +70,6 @@ func TestAddress(t *testing.T) {
 	require.Equal(t, "2002", address(message.Contact{Phone: "79001111111", LID: "2002"}))
 	require.Equal(t, "2002", address(message.Contact{LID: "2002"}))
 	require.Equal(t, "79001111111", address(message.Contact{Phone: "79001111111"}))
+	require.Equal(t, "1@g.us", address(message.Contact{Group: "1@g.us"}))
 	require.Empty(t, address(message.Contact{Name: "Anna"}))
 }

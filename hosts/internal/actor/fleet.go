@@ -64,6 +64,7 @@ type deps struct {
 	store    *store.Store
 	vault    *vault.Vault
 	media    media.Store
+	slots    chan struct{} // one for each download under way
 	dialer   Dialer
 	board    *rpc.Board
 	logger   *slog.Logger
@@ -114,7 +115,7 @@ func NewFleet(d Deps, cfg Config) *Fleet {
 	cfg.DoubtWindow = cmp.Or(cfg.DoubtWindow, doubtWindow)
 	return &Fleet{
 		deps: &deps{
-			store: d.Store, vault: d.Vault, media: d.Media, dialer: d.Dialer, board: d.Board, logger: d.Logger,
+			store: d.Store, vault: d.Vault, media: d.Media, slots: make(chan struct{}, maxDownloads), dialer: d.Dialer, board: d.Board, logger: d.Logger,
 			metrics: newMetrics(d.Registry), pacer: NewPacer(d.Pace), cfg: cfg,
 			versions: newVersions(d.Dialer, d.Store, d.Logger), budget: d.Budget,
 			showQR: d.ShowQR, tell: d.Announce,
@@ -225,6 +226,7 @@ func (f *Fleet) Kick(companyID string) {
 func (f *Fleet) Reconcile(ctx context.Context, companyID string) {
 	if a := f.actor(companyID); a != nil && !a.ended() {
 		a.Reconcile()
+		a.files.kick() // the nudge does not say what for
 		return
 	}
 	row, err := f.deps.store.Queries().GetCompany(ctx, f.deps.store.Pool(), companyID)
@@ -277,6 +279,15 @@ func (f *Fleet) poll(ctx context.Context) error {
 	}
 	for _, row := range unreconciled {
 		f.ensure(row.CompanyID, row.Shard)
+	}
+	wanting, err := q.ListCompaniesWantingMedia(ctx, pool, shards)
+	if err != nil {
+		return fmt.Errorf("list companies that want files: %w", err)
+	}
+	for _, id := range wanting {
+		if a := f.actor(id); a != nil {
+			a.files.kick()
+		}
 	}
 	f.resume()
 	if err := f.guard(ctx); err != nil {

@@ -18,11 +18,14 @@ func TestAFirstMessageIsGreeted(t *testing.T) {
 	c := b.online(t)
 
 	group := incoming("G", "to all")
-	group.Chat = message.Contact{Phone: "120363000000000000@g.us"}
+	group.Chat = message.Contact{Group: "120363000000000000@g.us"}
 	require.NoError(t, c.Receive(t.Context(), group))
 	own := incoming("O", "from the company's phone")
 	own.FromMe = true
 	require.NoError(t, c.Receive(t.Context(), own))
+	call := incoming("R", "")
+	call.Said = message.Said{Kind: message.Call, Call: &message.Ring{}}
+	require.NoError(t, c.Receive(t.Context(), call))
 	require.Never(t, func() bool { return len(b.frames) > 0 }, 100*time.Millisecond, 5*time.Millisecond)
 
 	for _, id := range []string{"A", "B", "A"} {

@@ -1,8 +1,10 @@
 package actor
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -33,7 +35,7 @@ func (a *Actor) handlers(ctx context.Context) Handlers {
 	return Handlers{
 		Signal:  func(s Signal) { a.post(ctx, said{s, a.socket.Load()}) },
 		Receive: a.receive,
-		Receipt: a.receipt,
+		Receipt: a.receipt, Reupload: a.reupload,
 		Admit:   a.admit,
 		Bind:    a.bind,
 		Wire:    a.wire,
@@ -43,16 +45,22 @@ func (a *Actor) handlers(ctx context.Context) Handlers {
 // receive stores an incoming message together with its event. Nil means that WhatsApp may be acked: the
 // message is durable, or known already, or in quarantine.
 func (a *Actor) receive(ctx context.Context, in Incoming) error {
-	if in.FromMe {
+	switch {
+	case in.FromMe:
 		a.metrics.inbound("from_me")
 		return nil // the company's own phone wrote it; history of own devices is not kept
+	case in.Silent:
+		a.metrics.inbound("silent")
+		return nil
 	}
-	arrival := a.arrival(in)
 	var fresh bool
 	err := a.whileUp(ctx, func(ctx context.Context) error {
+		arrival, err := a.arrival(ctx, in)
+		if err != nil || arrival == nil {
+			return err
+		}
 		var deliveries []store.Delivery
-		var err error
-		fresh, deliveries, err = a.store.Receive(ctx, a.fence, arrival)
+		fresh, deliveries, err = a.store.Receive(ctx, a.fence, *arrival)
 		if err == nil {
 			a.announce(ctx, deliveries)
 		}
@@ -74,7 +82,7 @@ func (a *Actor) receive(ctx context.Context, in Incoming) error {
 // quarantine keeps what the inbox will not take, so that one bad message does not hold up the rest for ever.
 func (a *Actor) quarantine(ctx context.Context, in Incoming, cause error) error {
 	a.logger.ErrorContext(ctx, "incoming message goes to quarantine", "wa_message_id", in.WAMessageID, "error", cause)
-	body, err := in.Content.Encode()
+	body, err := in.Said.Encode()
 	if err == nil {
 		err = a.store.Quarantine(ctx, a.fence, a.companyID, "message", cause.Error(), body)
 	}
@@ -86,26 +94,54 @@ func (a *Actor) quarantine(ctx context.Context, in Incoming, cause error) error 
 	return nil
 }
 
-// arrival gives an incoming message the id that its dedup key fixes: redelivered, it is the same message.
-func (a *Actor) arrival(in Incoming) store.Arrival {
-	key := strings.Join([]string{
-		a.companyID, address(in.Chat), address(in.Sender), strconv.FormatBool(in.FromMe), in.WAMessageID, hex.EncodeToString(in.Digest),
-	}, "|")
-	id := uuid.NewSHA1(incomingSpace, []byte(key))
-	return store.Arrival{
-		CompanyID: a.companyID, ID: id, WAMessageID: in.WAMessageID,
+// arrival gives an incoming message the id that its dedup key fixes: redelivered, it is the same message. Nil: it is the
+// placeholder of a message that has been here.
+func (a *Actor) arrival(ctx context.Context, in Incoming) (*store.Arrival, error) {
+	amends, err := a.refer(ctx, &in)
+	if err != nil {
+		return nil, err
+	}
+	id, placeholder := a.incomingID(in, hex.EncodeToString(in.Digest)), a.incomingID(in, placeholderKey)
+	if in.Said.Kind == message.Undecryptable {
+		known, err := a.known(ctx, in)
+		if err != nil || known {
+			return nil, err
+		}
+		id = placeholder
+	}
+	arrival := &store.Arrival{
+		CompanyID: a.companyID, ID: id, Placeholder: placeholder, WAMessageID: in.WAMessageID,
 		Phone: in.Sender.Phone, Chat: address(in.Chat), Sender: address(in.Sender), SenderName: in.Sender.Name,
-		Content: in.Content, SentAt: in.Timestamp, GreetTo: greetTo(in), Greeted: a.Kick,
+		Digest: in.Digest, SentAt: in.Timestamp, Amends: amends, GreetTo: greetTo(in), Greeted: a.Kick, Wanted: a.files.kick,
 		Event: message.Incoming{
-			MessageID: store.IncomingID(id), WAMessageID: in.WAMessageID, From: in.Sender, Chat: in.Chat,
-			Kind: in.Content.Kind, Text: in.Content.Text, Timestamp: in.Timestamp,
+			WAMessageID: in.WAMessageID, From: in.Sender, Chat: in.Chat, Timestamp: in.Timestamp, Said: in.Said,
 		},
 	}
+	if in.File != nil {
+		if arrival.File, err = json.Marshal(in.File); err != nil {
+			return nil, fmt.Errorf("encode file: %w", err)
+		}
+	}
+	return arrival, nil
 }
 
-// greetTo is the number that a greeting for this message goes to, or empty: a person's, in a chat between two.
+// placeholderKey stands in the place of the digest of a plaintext that is not known.
+const placeholderKey = "undecryptable"
+
+func (a *Actor) incomingID(in Incoming, digest string) uuid.UUID {
+	return uuid.NewSHA1(incomingSpace, []byte(strings.Join([]string{
+		a.companyID, address(in.Chat), address(in.Sender), strconv.FormatBool(in.FromMe), in.WAMessageID, digest,
+	}, "|")))
+}
+
+// greetTo is the number that a greeting for this message goes to, or empty: a person's who wrote, in a chat between two.
 func greetTo(in Incoming) string {
-	if in.FromMe || address(in.Chat) != address(in.Sender) || strings.Contains(in.Chat.Phone, "@") {
+	switch in.Said.Kind {
+	case message.Call, message.Undecryptable, message.Reaction, message.Edit, message.Revoke, message.Vote:
+		return ""
+	default:
+	}
+	if in.FromMe || address(in.Chat) != address(in.Sender) || in.Chat.Group != "" {
 		return ""
 	}
 	return in.Sender.Phone
@@ -147,8 +183,11 @@ func (a *Actor) whileUp(ctx context.Context, do func(ctx context.Context) error)
 	}
 }
 
-// poison says that the database understood what it was given and will never take it.
+// poison says that the database understood what it was given and will never take it, or that it cannot be written down.
 func poison(err error) bool {
+	if _, unwritable := errors.AsType[*json.UnsupportedValueError](err); unwritable {
+		return true
+	}
 	var state interface{ SQLState() string }
 	if !errors.As(err, &state) {
 		return false
@@ -186,10 +225,5 @@ func (a *Actor) wire(ctx context.Context, messageID string) []byte {
 	return plain
 }
 
-// address is the canonical form of a contact: the LID where it is known, else the number.
-func address(c message.Contact) string {
-	if c.LID != "" {
-		return c.LID
-	}
-	return c.Phone
-}
+// address is the canonical form of a contact: the LID where it is known, else the number; of a chat of many, its id.
+func address(c message.Contact) string { return cmp.Or(c.LID, c.Phone, c.Group) }

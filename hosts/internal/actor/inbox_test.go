@@ -20,8 +20,8 @@ func incoming(id, text string) actor.Incoming {
 	digest := sha256.Sum256([]byte(text))
 	return actor.Incoming{
 		WAMessageID: id, Chat: message.Contact{Phone: "79001111111", LID: "2002"},
-		Sender:  message.Contact{Phone: "79001111111", LID: "2002", Name: "Anna"},
-		Content: message.Content{Kind: message.Text, Text: text}, Digest: digest[:],
+		Sender: message.Contact{Phone: "79001111111", LID: "2002", Name: "Anna"},
+		Said:   message.Said{Kind: message.Text, Text: text}, Digest: digest[:],
 		Timestamp: time.Now().UTC().Truncate(time.Second),
 	}
 }
@@ -46,7 +46,7 @@ func TestAnIncomingMessageIsStoredAndTold(t *testing.T) {
 	require.NoError(t, json.Unmarshal(data, &told))
 	require.Equal(t, message.Incoming{
 		MessageID: "in_" + received[0].ID.String(), WAMessageID: "ABCD", From: in.Sender, Chat: in.Chat,
-		Kind: message.Text, Text: "hello", Timestamp: in.Timestamp,
+		Timestamp: in.Timestamp, Said: message.Said{Kind: message.Text, Text: "hello"},
 	}, told)
 
 	row := b.message(t, told.MessageID)

@@ -74,6 +74,7 @@ func (a *Actor) apply(ctx context.Context, s Signal) {
 		a.endPairing(ctx)
 		a.passed(ctx)
 		a.sender.online(a.conn)
+		a.files.online(a.conn)
 	case Settle:
 		a.sender.settle()
 	case Redial:
@@ -283,6 +284,7 @@ func (a *Actor) again(ctx context.Context, atLeast time.Duration) {
 // hang closes the socket but keeps the device.
 func (a *Actor) hang() {
 	a.sender.offline()
+	a.files.offline()
 	a.retry.Stop()
 	a.pairing.next.Stop() // codes belong to the socket that brought them
 	a.pairing.board.withdraw()

@@ -20,6 +20,7 @@ type metrics struct {
 	logins   atomic.Int64
 	breaker  prometheus.Gauge
 	connects *prometheus.CounterVec
+	files    *prometheus.CounterVec
 }
 
 // Logins is how often a session of this host has come online so far.
@@ -50,10 +51,13 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	m.connects = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "wafleet_connects_total", Help: "Connects to WhatsApp, by whether they were answered with a login or a code.",
 	}, []string{"result"})
+	m.files = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wafleet_downloads_total", Help: "Attempts at files of incoming messages, by what became of them.",
+	}, []string{"result"})
 	for _, s := range session.States() {
 		m.sessions.WithLabelValues(string(s)) // shown from the start, as zero
 	}
-	registry.MustRegister(m.sends, m.duration, m.resends, m.inbox, m.sessions, m.breaker, m.connects)
+	registry.MustRegister(m.sends, m.duration, m.resends, m.inbox, m.sessions, m.breaker, m.connects, m.files)
 	return m
 }
 
@@ -95,3 +99,5 @@ func (m *metrics) breakerOpen(open bool) {
 }
 
 func (m *metrics) inbound(result string) { m.inbox.WithLabelValues(result).Inc() }
+
+func (m *metrics) downloaded(result string) { m.files.WithLabelValues(result).Inc() }

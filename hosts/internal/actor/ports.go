@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"io"
 	"time"
 
@@ -47,6 +48,13 @@ var (
 	ErrDeviceUnreadable = errors.New("device keys are unreadable")
 )
 
+var (
+	// ErrFileGone says that WhatsApp's media servers do not have a file any more.
+	ErrFileGone = errors.New("file is gone")
+	// ErrFileDamaged says that what was fetched is not the file that the message speaks of.
+	ErrFileDamaged = errors.New("file is damaged")
+)
+
 // Conn is the connection of one company. It can be connected, closed and connected again.
 type Conn interface {
 	// Connect dials and logs in, or offers pairing when unpaired. It returns when the handshake is done; what
@@ -64,6 +72,11 @@ type Conn interface {
 	Upload(ctx context.Context, kind message.Kind, open func() (io.ReadCloser, error)) (message.Upload, error)
 	// Send writes one message and waits for the server's ack. Any error is a *SendError.
 	Send(ctx context.Context, m Outgoing) error
+	// Download fetches the file of a message into an empty one, decrypted and checked. ErrFileGone: WhatsApp has it no
+	// more; ErrFileDamaged: it is not what the message says, or longer than most bytes. Any other error passes.
+	Download(ctx context.Context, f File, into *os.File, most int64) error
+	// AskAgain asks the phone that a file came from to upload it again. The answer comes as a Reupload.
+	AskAgain(ctx context.Context, f File) error
 	// Logout unlinks the device on the phone.
 	Logout(ctx context.Context) error
 	// CheckContacts asks WhatsApp which numbers it knows; the answers come in the order of the numbers.
@@ -109,6 +122,8 @@ type Handlers struct {
 	Signal  func(Signal)
 	Receive func(ctx context.Context, in Incoming) error
 	Receipt func(ctx context.Context, r Receipt) error
+	// Reupload is told what became of AskAgain.
+	Reupload func(ctx context.Context, r Reupload) error
 	// Admit says whether the company may be linked to this number: an empty reason, or why not.
 	Admit func(ctx context.Context, phone string) (reason string)
 	// Bind records that the company is now linked to this device, before the pairing is confirmed.
@@ -120,12 +135,41 @@ type Handlers struct {
 // Incoming is a decrypted message, whoever sent it.
 type Incoming struct {
 	WAMessageID string
-	Chat        message.Contact // canonical: the LID where it is known
+	Chat        message.Contact
 	Sender      message.Contact
 	FromMe      bool
-	Content     message.Content
+	Said        message.Said
+	File        *File  // of a message with media
+	Silent      bool   // between devices: no chat would show it
 	Digest      []byte // SHA-256 of the plaintext
 	Timestamp   time.Time
+}
+
+// File is how the file of a message is fetched: what WhatsApp told of it, and whose message it belongs to, so that its
+// sender's phone can be asked for it. It is stored sealed, as JSON.
+type File struct {
+	Type       string `json:"type"` // what WhatsApp derives the keys with
+	MimeType   string `json:"mimeType"`
+	Name       string `json:"name,omitempty"`
+	DirectPath string `json:"directPath"`
+	Key        []byte `json:"key"`
+	SHA256     []byte `json:"sha256"`
+	EncSHA256  []byte `json:"encSha256"`
+	Size       int64  `json:"size"`
+
+	MessageID string `json:"messageId"` // WhatsApp's
+	Chat      string `json:"chat"`      // JIDs
+	Sender    string `json:"sender"`
+	IsGroup   bool   `json:"isGroup,omitempty"`
+	FromMe    bool   `json:"fromMe,omitempty"`
+}
+
+// Reupload is a phone's answer to AskAgain.
+type Reupload struct {
+	WAMessageID string
+	// Open returns where the file is now, given the file's key; an error if the phone does not have it any more either, or
+	// answered with another key.
+	Open func(key []byte) (directPath string, err error)
 }
 
 // Receipt is what a device of the other side reports on messages.

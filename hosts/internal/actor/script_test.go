@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -34,6 +35,8 @@ type script struct {
 	OnSend func(companyID string, m actor.Outgoing) error
 	// OnUpload decides how an upload ends; nil takes everything.
 	OnUpload func(file []byte) error
+	// OnDownload decides how a download ends; nil brings everything.
+	OnDownload func(f actor.File) error
 	// OnRestore is told whose keys are restored.
 	OnRestore func(companyID string)
 	// OpenErr fails Open, LogoutErr Logout.
@@ -55,6 +58,7 @@ type script struct {
 	fetched   int      // how often it was asked
 	opened    []string // jids
 	conns     chan *conn
+	asked     chan actor.File // what phones were asked to upload again
 	sent      []actor.Outgoing
 	frames    chan actor.Outgoing
 	dials     map[string]int   // attempts to connect, by company
@@ -65,7 +69,7 @@ type script struct {
 
 func newScript() *script {
 	return &script{
-		conns: make(chan *conn, 4096), frames: make(chan actor.Outgoing, 4096),
+		conns: make(chan *conn, 4096), frames: make(chan actor.Outgoing, 4096), asked: make(chan actor.File, 64),
 		dials: make(map[string]int), sockets: make(map[string]int), latest: make(map[string]*conn),
 	}
 }
@@ -396,6 +400,24 @@ func (c *conn) Send(_ context.Context, m actor.Outgoing) error {
 	c.script.sent = append(c.script.sent, m)
 	c.script.mu.Unlock()
 	c.script.frames <- m
+	return nil
+}
+
+func (c *conn) Download(_ context.Context, f actor.File, into *os.File, _ int64) error {
+	c.script.mu.Lock()
+	onDownload := c.script.OnDownload
+	c.script.mu.Unlock()
+	if onDownload != nil {
+		if err := onDownload(f); err != nil {
+			return err
+		}
+	}
+	_, err := into.WriteString("bytes at " + f.DirectPath)
+	return err
+}
+
+func (c *conn) AskAgain(_ context.Context, f actor.File) error {
+	c.script.asked <- f
 	return nil
 }
 

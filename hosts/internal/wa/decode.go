@@ -1,7 +1,9 @@
 package wa
 
 import (
+	"context"
 	"crypto/sha256"
+	"fmt"
 
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types"
@@ -12,20 +14,45 @@ import (
 	"wafleet/shared/message"
 )
 
-// decode turns a decrypted message into ours. A kind we do not know stays visible as Unsupported.
-func decode(e *events.Message) actor.Incoming {
+// decoder reads what WhatsApp brought. What it cannot tell from the message itself it asks for; its zero value asks nobody.
+// An error is the database's, and passes: whatever a sender wrote can be read somehow.
+type decoder struct {
+	// own are the company's own addresses.
+	own []types.JID
+	// other finds somebody's other address: the LID of a number, the number of a LID; empty if it is not known.
+	other func(ctx context.Context, jid types.JID) (types.JID, error)
+	// vote and reaction open what is encrypted once more; nil if they cannot.
+	vote     func(ctx context.Context, e *events.Message) (*waE2E.PollVoteMessage, error)
+	reaction func(ctx context.Context, e *events.Message) (*waE2E.ReactionMessage, error)
+}
+
+// decode turns a decrypted message into ours.
+func (d decoder) decode(ctx context.Context, e *events.Message) (actor.Incoming, error) {
+	in, err := d.addressed(ctx, e.Info)
+	if err != nil {
+		return in, err
+	}
 	// Deterministic, so that a redelivered message has the digest of the first one.
 	plain, _ := proto.MarshalOptions{Deterministic: true}.Marshal(e.Message)
 	digest := sha256.Sum256(plain)
-	return actor.Incoming{
-		WAMessageID: e.Info.ID,
-		Chat:        contact(e.Info.Chat, counterpart(e.Info.Chat, e.Info), ""),
-		Sender:      contact(e.Info.Sender, e.Info.SenderAlt, e.Info.PushName),
-		FromMe:      e.Info.IsFromMe,
-		Content:     content(e.Message),
-		Digest:      digest[:],
-		Timestamp:   e.Info.Timestamp,
+	in.Digest = digest[:]
+	r := reading{decoder: d, event: e}
+	in.Said = r.said(ctx, e.Message)
+	in.Said.ViewOnce = in.Said.ViewOnce || e.IsViewOnce
+	in.File, in.Silent = r.file, r.silent
+	return in, r.err
+}
+
+// addressed is a message of which only the outside is known.
+func (d decoder) addressed(ctx context.Context, info types.MessageInfo) (actor.Incoming, error) {
+	in := actor.Incoming{WAMessageID: info.ID, FromMe: info.IsFromMe, Timestamp: info.Timestamp}
+	var err error
+	if in.Sender, err = d.person(ctx, info.Sender, info.SenderAlt); err != nil {
+		return in, err
 	}
+	in.Sender.Name = info.PushName
+	in.Chat, err = d.person(ctx, info.Chat, counterpart(info.Chat, info))
+	return in, err
 }
 
 // counterpart is the chat's other address: in a chat between two, the sender's or the recipient's.
@@ -39,49 +66,41 @@ func counterpart(chat types.JID, info types.MessageInfo) types.JID {
 	return info.RecipientAlt
 }
 
-// contact names a person by whatever addresses are known. A group's id stands in the place of the phone.
-func contact(jid, alt types.JID, name string) message.Contact {
-	c := message.Contact{Name: name}
-	for _, j := range []types.JID{jid, alt} {
+// person names somebody by both addresses, as far as they are known to anybody.
+func (d decoder) person(ctx context.Context, jid, alt types.JID) (message.Contact, error) {
+	if alt.IsEmpty() && d.other != nil && !jid.IsEmpty() {
+		var err error
+		if alt, err = d.other(ctx, jid); err != nil {
+			return message.Contact{}, fmt.Errorf("look up other address: %w", err)
+		}
+	}
+	return contact(jid, alt), nil
+}
+
+// contact names a person by whatever addresses are given, or a chat of many.
+func contact(addresses ...types.JID) message.Contact {
+	var c message.Contact
+	for _, j := range addresses {
 		switch j.Server {
-		case types.DefaultUserServer:
+		case types.DefaultUserServer, types.HostedServer:
 			c.Phone = j.User
-		case types.HiddenUserServer:
+		case types.HiddenUserServer, types.HostedLIDServer:
 			c.LID = j.User
 		case types.GroupServer, types.BroadcastServer, types.NewsletterServer:
-			c.Phone = j.ToNonAD().String()
+			c.Group = j.ToNonAD().String()
+		case types.BotServer:
+			c.Phone = j.User
 		}
 	}
 	return c
 }
 
-// content reads what a message shows.
-func content(m *waE2E.Message) message.Content {
-	switch {
-	case m.Conversation != nil:
-		return message.Content{Kind: message.Text, Text: m.GetConversation()}
-	case m.ExtendedTextMessage != nil:
-		return message.Content{Kind: message.Text, Text: m.GetExtendedTextMessage().GetText()}
-	case m.ImageMessage != nil:
-		return message.Content{Kind: message.Image, Text: m.GetImageMessage().GetCaption()}
-	case m.VideoMessage != nil:
-		return message.Content{Kind: message.Video, Text: m.GetVideoMessage().GetCaption()}
-	case m.AudioMessage != nil && m.GetAudioMessage().GetPTT():
-		return message.Content{Kind: message.Voice}
-	case m.AudioMessage != nil:
-		return message.Content{Kind: message.Audio}
-	case m.DocumentMessage != nil:
-		return message.Content{Kind: message.Document, Text: m.GetDocumentMessage().GetCaption()}
-	case m.StickerMessage != nil:
-		return message.Content{Kind: message.Sticker}
-	case m.LocationMessage != nil:
-		return message.Content{Kind: message.Location, Text: m.GetLocationMessage().GetName()}
-	case m.ContactMessage != nil:
-		return message.Content{Kind: message.ContactCard, Text: m.GetContactMessage().GetDisplayName()}
-	case m.PollCreationMessage != nil || m.PollCreationMessageV3 != nil:
-		return message.Content{Kind: message.Poll, Text: m.GetPollCreationMessage().GetName() + m.GetPollCreationMessageV3().GetName()}
-	case m.ReactionMessage != nil:
-		return message.Content{Kind: message.Reaction, Text: m.GetReactionMessage().GetText()}
+// isOwn says that an address is the company's.
+func (d decoder) isOwn(jid types.JID) bool {
+	for _, own := range d.own {
+		if own.User == jid.User && own.Server == jid.Server {
+			return true
+		}
 	}
-	return message.Content{Kind: message.Unsupported}
+	return false
 }

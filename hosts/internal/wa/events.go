@@ -22,12 +22,25 @@ func (c *Conn) handle(event any) (ok bool) {
 	}()
 	switch e := event.(type) {
 	case *events.Message:
-		return c.durably("message", func(ctx context.Context) error { return c.handlers.Receive(ctx, decode(e)) })
+		return c.received("message", func(ctx context.Context, d decoder) (actor.Incoming, error) { return d.decode(ctx, e) })
+	case *events.UndecryptableMessage: // whatsmeow acks it whatever comes of this; the message itself comes again
+		return c.received("placeholder", func(ctx context.Context, d decoder) (actor.Incoming, error) { return d.undecryptable(ctx, e) })
+	case *events.CallOffer:
+		_, video := e.Data.GetOptionalChildByTag("video")
+		return c.received("call", func(ctx context.Context, d decoder) (actor.Incoming, error) {
+			return d.called(ctx, e.BasicCallMeta, message.Ring{Video: video})
+		})
+	case *events.CallOfferNotice: // of a call in a group
+		return c.received("call", func(ctx context.Context, d decoder) (actor.Incoming, error) {
+			return d.called(ctx, e.BasicCallMeta, message.Ring{Video: e.Media == "video", Group: e.Type == "group"})
+		})
 	case *events.Receipt:
 		if r, relevant := receipt(e); relevant {
 			return c.durably("receipt", func(ctx context.Context) error { return c.handlers.Receipt(ctx, r) })
 		}
 		return true
+	case *events.MediaRetry:
+		return c.durably("reupload", func(ctx context.Context) error { return c.handlers.Reupload(ctx, reupload(e)) })
 	case *events.Connected:
 		// whatsmeow tells of a login also when the stream ended while it was settling in (connectionevents.go).
 		if !c.client.IsLoggedIn() {
@@ -41,6 +54,40 @@ func (c *Conn) handle(event any) (ok bool) {
 		c.handlers.Signal(s)
 	}
 	return true
+}
+
+// received decodes what came and has it stored.
+func (c *Conn) received(what string, decode func(ctx context.Context, d decoder) (actor.Incoming, error)) bool {
+	return c.durably(what, func(ctx context.Context) error {
+		in, err := decode(ctx, c.decoder())
+		if err != nil {
+			return err
+		}
+		return c.handlers.Receive(ctx, in)
+	})
+}
+
+// decoder knows what this connection's device knows.
+func (c *Conn) decoder() decoder {
+	device := c.client.Store
+	return decoder{
+		own: []types.JID{device.GetJID(), device.GetLID()}, other: c.other,
+		vote: c.client.DecryptPollVote, reaction: c.client.DecryptReaction,
+	}
+}
+
+// other is somebody's other address, as far as WhatsApp has told this device.
+func (c *Conn) other(ctx context.Context, jid types.JID) (other types.JID, err error) {
+	switch jid.Server {
+	case types.DefaultUserServer:
+		other, err = c.client.Store.LIDs.GetLIDForPN(ctx, jid)
+	case types.HiddenUserServer:
+		other, err = c.client.Store.LIDs.GetPNForLID(ctx, jid)
+	}
+	if err != nil {
+		return other, fmt.Errorf("read the other address: %w", err)
+	}
+	return other, nil
 }
 
 // durably runs a handler that must have written before WhatsApp is acked.

@@ -89,9 +89,10 @@ func (c *Conn) signal(event any) (s actor.Signal, relevant bool) {
 	case *events.KeepAliveRestored, *events.OfflineSyncPreview:
 	case *events.CATRefreshError: // Messenger's
 	// Stored by handle, which does not ask this table.
-	case *events.Message, *events.Receipt:
+	case *events.Message, *events.Receipt, *events.UndecryptableMessage, *events.MediaRetry,
+		*events.CallOffer, *events.CallOfferNotice:
 	// What happens to messages, contacts and chats, and is not kept.
-	case *events.UndecryptableMessage, *events.HistorySync, *events.FBMessage, *events.MediaRetry, *events.ChatPresence,
+	case *events.HistorySync, *events.FBMessage, *events.ChatPresence,
 		*events.Presence, *events.JoinedGroup, *events.GroupInfo, *events.Picture, *events.UserAbout, *events.IdentityChange,
 		*events.PrivacySettings, *events.Blocklist, *events.NewsletterJoin, *events.NewsletterLeave,
 		*events.NewsletterMuteChange, *events.NewsletterLiveUpdate:
@@ -99,8 +100,8 @@ func (c *Conn) signal(event any) (s actor.Signal, relevant bool) {
 		*events.Mute, *events.Archive, *events.MarkChatAsRead, *events.ClearChat, *events.DeleteChat,
 		*events.PushNameSetting, *events.UnarchiveChatsSetting, *events.UserStatusMute, *events.LabelEdit,
 		*events.LabelAssociationChat, *events.LabelAssociationMessage, *events.AppState, *events.AppStateSyncComplete:
-	case *events.CallOffer, *events.CallAccept, *events.CallPreAccept, *events.CallTransport, *events.CallOfferNotice,
-		*events.CallRelayLatency, *events.CallTerminate, *events.CallReject, *events.UnknownCallEvent:
+	case *events.CallAccept, *events.CallPreAccept, *events.CallTransport, *events.CallRelayLatency,
+		*events.CallTerminate, *events.CallReject, *events.UnknownCallEvent:
 	}
 	return actor.Signal{}, false
 }

@@ -34,7 +34,7 @@ func TestThereAndBack(t *testing.T) {
 	require.NoError(t, err)
 	in := l.got(t, 1)[0]
 	require.Equal(t, id, in.WAMessageID)
-	require.Equal(t, message.Content{Kind: message.Text, Text: "hello"}, in.Content)
+	require.Equal(t, message.Said{Kind: message.Text, Text: "hello"}, in.Said)
 	require.Equal(t, anna, in.Sender.Phone)
 	require.NotEmpty(t, in.Sender.LID)
 	require.Equal(t, "Anna", in.Sender.Name)

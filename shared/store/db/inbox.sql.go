@@ -12,6 +12,57 @@ import (
 	"github.com/google/uuid"
 )
 
+const findReferred = `-- name: FindReferred :many
+SELECT m.message_id, m.direction, m.kind, m.chat, m.sender, m.body FROM messages m
+WHERE m.company_id || '/' || m.wa_message_id = $1::text || '/' || $2::text AND m.direction = 'incoming'
+UNION ALL
+SELECT m.message_id, m.direction, m.kind, m.chat, m.sender, m.body FROM messages m
+WHERE m.company_id || '' = $1::text AND m.direction = 'outgoing' AND m.message_id = $2::text
+LIMIT 16
+`
+
+type FindReferredParams struct {
+	CompanyID   string
+	WaMessageID string
+}
+
+type FindReferredRow struct {
+	MessageID string
+	Direction string
+	Kind      string
+	Chat      string
+	Sender    *string
+	Body      []byte
+}
+
+// The messages that WhatsApp knows by an id: an incoming one, or one of ours.
+func (q *Queries) FindReferred(ctx context.Context, db DBTX, arg FindReferredParams) ([]FindReferredRow, error) {
+	rows, err := db.Query(ctx, findReferred, arg.CompanyID, arg.WaMessageID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FindReferredRow
+	for rows.Next() {
+		var i FindReferredRow
+		if err := rows.Scan(
+			&i.MessageID,
+			&i.Direction,
+			&i.Kind,
+			&i.Chat,
+			&i.Sender,
+			&i.Body,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const quarantine = `-- name: Quarantine :exec
 INSERT INTO quarantine (company_id, source, reason, body) VALUES ($1, $2, $3, $4)
 `
@@ -35,62 +86,100 @@ func (q *Queries) Quarantine(ctx context.Context, db DBTX, arg QuarantineParams)
 
 const receiveMessage = `-- name: ReceiveMessage :one
 WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $1 AND l.term = $2::uuid FOR KEY SHARE),
-arrived AS (
-    INSERT INTO messages (company_id, phone, message_id, direction, status, shard, kind, chat, body, wa_message_id, sender, sender_name, created_at, trace)
-    SELECT $3, $4, $5, 'incoming', 'received', $1, $6, $7, $8, $9::text, $10::text, $11::text, $12,
-        jsonb_build_array(jsonb_build_object('status', 'received', 'at', now(), 'host', $13::text))
-    FROM fence
-    ON CONFLICT (company_id, direction, message_id) DO NOTHING
-    RETURNING id
+known AS (
+    SELECT p.kind = 'undecryptable' AS waiting FROM messages p
+    WHERE p.company_id || '' = $3 AND p.direction = 'incoming' AND p.message_id = $4::text
+      AND (p.kind = 'undecryptable' OR p.body_hash = $5::bytea)
+), arrived AS (
+    INSERT INTO messages AS m (company_id, phone, message_id, direction, status, shard, kind, chat, body, body_hash, wa_message_id, sender, sender_name, created_at, trace)
+    SELECT $3, $6, $7, 'incoming', 'received', $1, $8, $9, $10,
+        CASE WHEN $4::text = '' THEN $5::bytea END, $11::text, $12::text, $13::text, $14,
+        jsonb_build_array(jsonb_strip_nulls(jsonb_build_object('status', 'received', 'at', now(), 'host', $15::text, 'reason', nullif($16::text, ''))))
+    FROM fence WHERE NOT EXISTS (SELECT FROM known)
+    ON CONFLICT (company_id, direction, message_id) DO UPDATE SET
+        kind = excluded.kind, body = excluded.body, body_hash = excluded.body_hash, phone = excluded.phone,
+        sender_name = excluded.sender_name, trace = m.trace || excluded.trace
+    WHERE m.kind = 'undecryptable' AND excluded.kind <> 'undecryptable'
+    RETURNING m.id
+), amended AS (
+    UPDATE messages t SET
+        body = coalesce($17::bytea, t.body),
+        trace = t.trace || jsonb_build_object('status', $18::text, 'at', now(), 'host', $15::text)
+    FROM arrived
+    WHERE t.company_id || '' = $3 AND t.direction = 'incoming' AND t.message_id = $19::text
+), attached AS (
+    INSERT INTO received_media (media_id, company_id, message_id, sealed_reference, mime_type, shard, state)
+    SELECT $20::text, $3, $7, $21::bytea, $22::text, $1,
+        CASE WHEN c.whatsapp_config->'autoDownload' = 'true'::jsonb THEN 'wanted' ELSE 'known' END
+    FROM arrived, companies c
+    WHERE c.company_id = $3 AND $20::text <> ''
+    ON CONFLICT DO NOTHING
+    RETURNING state
 ), seq AS (
     UPDATE company_seq s SET seq = s.seq + 1, received = s.received + 1 FROM arrived WHERE s.company_id = $3 RETURNING s.seq
 ), event AS (
     INSERT INTO events (company_id, seq, id, type, data)
-    SELECT $3, seq.seq, $14, $15, $16 FROM seq
+    SELECT $3, seq.seq, $23, $24, $25 FROM seq
     RETURNING seq
 ), told AS (
     INSERT INTO webhook_deliveries (id, company_id, endpoint_id, event_seq, event_id, event_type)
-    SELECT gen_random_uuid(), e.company_id, e.id, event.seq, $14, $15
+    SELECT gen_random_uuid(), e.company_id, e.id, event.seq, $23, $24
     FROM event, webhook_endpoints e
-    WHERE e.company_id = $3 AND e.enabled AND (e.events = '{}' OR $15 = ANY(e.events))
+    WHERE e.company_id = $3 AND e.enabled AND (e.events = '{}' OR $24 = ANY(e.events))
     RETURNING id
 )
 SELECT EXISTS (SELECT FROM fence)::boolean AS held, EXISTS (SELECT FROM arrived)::boolean AS fresh, now()::timestamptz AS at,
+    coalesce((SELECT bool_or(known.waiting) FROM known), false)::boolean AS waiting,
+    EXISTS (SELECT FROM attached WHERE state = 'wanted')::boolean AS wanted,
     ARRAY(SELECT told.id FROM told)::uuid[] AS deliveries
 `
 
 type ReceiveMessageParams struct {
-	Shard       int
-	Term        uuid.UUID
-	CompanyID   string
-	Phone       string
-	MessageID   string
-	Kind        string
-	Chat        string
-	Body        []byte
-	WaMessageID string
-	Sender      string
-	SenderName  string
-	CreatedAt   time.Time
-	HostID      string
-	EventID     uuid.UUID
-	EventType   string
-	EventData   []byte
+	Shard          int
+	Term           uuid.UUID
+	CompanyID      string
+	PlaceholderID  string
+	Digest         []byte
+	Phone          string
+	MessageID      string
+	Kind           string
+	Chat           string
+	Body           []byte
+	WaMessageID    string
+	Sender         string
+	SenderName     string
+	CreatedAt      time.Time
+	HostID         string
+	Reason         string
+	AmendedBody    []byte
+	AmendedStatus  string
+	AmendedID      string
+	MediaID        string
+	MediaReference []byte
+	MimeType       string
+	EventID        uuid.UUID
+	EventType      string
+	EventData      []byte
 }
 
 type ReceiveMessageRow struct {
 	Held       bool
 	Fresh      bool
 	At         time.Time
+	Waiting    bool
+	Wanted     bool
 	Deliveries []uuid.UUID
 }
 
-// An incoming message and the event that tells of it, in one fenced statement. Not fresh: it is already here.
+// An incoming message and the event that tells of it, in one fenced statement. Not fresh: it is already here. Waiting: its
+// placeholder is, which takes its place when this is called again with the placeholder's id and no other.
 func (q *Queries) ReceiveMessage(ctx context.Context, db DBTX, arg ReceiveMessageParams) (ReceiveMessageRow, error) {
 	row := db.QueryRow(ctx, receiveMessage,
 		arg.Shard,
 		arg.Term,
 		arg.CompanyID,
+		arg.PlaceholderID,
+		arg.Digest,
 		arg.Phone,
 		arg.MessageID,
 		arg.Kind,
@@ -101,6 +190,13 @@ func (q *Queries) ReceiveMessage(ctx context.Context, db DBTX, arg ReceiveMessag
 		arg.SenderName,
 		arg.CreatedAt,
 		arg.HostID,
+		arg.Reason,
+		arg.AmendedBody,
+		arg.AmendedStatus,
+		arg.AmendedID,
+		arg.MediaID,
+		arg.MediaReference,
+		arg.MimeType,
 		arg.EventID,
 		arg.EventType,
 		arg.EventData,
@@ -110,6 +206,8 @@ func (q *Queries) ReceiveMessage(ctx context.Context, db DBTX, arg ReceiveMessag
 		&i.Held,
 		&i.Fresh,
 		&i.At,
+		&i.Waiting,
+		&i.Wanted,
 		&i.Deliveries,
 	)
 	return i, err

@@ -326,7 +326,8 @@ type Message struct {
 	Lane      int
 	ClientRef *string
 	// the content as JSON, sealed with the company's data key
-	Body     []byte
+	Body []byte
+	// of an outgoing message: what a repeated call must ask for; of an incoming one that was undecryptable at first: the digest of its plaintext
 	BodyHash []byte
 	// the marshalled WhatsApp message with its random secret, sealed: every attempt sends this
 	Wire        []byte
@@ -404,6 +405,23 @@ type QueueStandard struct {
 	Receives  int
 	SentAt    time.Time
 	Body      []byte
+}
+
+type ReceivedMedium struct {
+	MediaID   string
+	CompanyID string
+	MessageID string
+	// path, keys and hashes, as JSON, sealed with the company's data key
+	SealedReference []byte
+	MimeType        string
+	Shard           int
+	// known: nobody asked for it; wanted: its owner fetches it; asked: the sender's phone was asked to upload it again
+	State     string
+	Reason    string
+	Attempt   int
+	DueAt     time.Time
+	CreatedAt time.Time
+	StoredAt  *time.Time
 }
 
 type Refusal struct {
