@@ -536,6 +536,27 @@ func (e SessionStatusWord) Valid() bool {
 	}
 }
 
+// Defines values for TypingState.
+const (
+	Composing TypingState = "composing"
+	Paused    TypingState = "paused"
+	Recording TypingState = "recording"
+)
+
+// Valid indicates whether the value is a known member of the TypingState enum.
+func (e TypingState) Valid() bool {
+	switch e {
+	case Composing:
+		return true
+	case Paused:
+		return true
+	case Recording:
+		return true
+	default:
+		return false
+	}
+}
+
 // AcceptedMessage defines model for AcceptedMessage.
 type AcceptedMessage struct {
 	// MessageID The final WhatsApp id, fixed before the message is queued.
@@ -734,6 +755,11 @@ type DiagnosisCheckName string
 
 // DiagnosisCheckVerdict defines model for DiagnosisCheck.Verdict.
 type DiagnosisCheckVerdict string
+
+// Done defines model for Done.
+type Done struct {
+	Success bool `json:"success"`
+}
 
 // Error Five keys, always all there. `isRetryable` says whether the same call may succeed later, `retryAfter` after how many
 // seconds.
@@ -1323,6 +1349,16 @@ type TraceStep struct {
 	Status MessageStatus `json:"status"`
 }
 
+// TypingRequest defines model for TypingRequest.
+type TypingRequest struct {
+	// CompanyID A company, by the id that its owner gave it.
+	CompanyID *CompanyID   `json:"companyId,omitempty"`
+	State     *TypingState `json:"state,omitempty"`
+}
+
+// TypingState defines model for TypingRequest.state.
+type TypingState string
+
 // UpdateCompanyRequest defines model for UpdateCompanyRequest.
 type UpdateCompanyRequest struct {
 	// Config Settings of the company, kept as they are.
@@ -1415,6 +1451,12 @@ type GetMessageParams struct {
 	CompanyID *CompanyQuery `form:"companyId,omitempty" json:"companyId,omitempty"`
 }
 
+// MarkReadParams defines parameters for MarkRead.
+type MarkReadParams struct {
+	// CompanyID The company, for a key that may act for several.
+	CompanyID *CompanyQuery `form:"companyId,omitempty" json:"companyId,omitempty"`
+}
+
 // SendMessageParams defines parameters for SendMessage.
 type SendMessageParams struct {
 	// IdempotencyKey Names this piece of work, for good. The same key with the same body is answered as the first time, with
@@ -1483,6 +1525,9 @@ type MessageStatusJSONBody struct {
 	Type      EventType `json:"type"`
 }
 
+// ShowTypingJSONRequestBody defines body for ShowTyping for application/json ContentType.
+type ShowTypingJSONRequestBody = TypingRequest
+
 // CreateCompanyJSONRequestBody defines body for CreateCompany for application/json ContentType.
 type CreateCompanyJSONRequestBody = CreateCompanyRequest
 
@@ -1527,6 +1572,9 @@ type MessageStatusJSONRequestBody MessageStatusJSONBody
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ShowTyping Show that somebody writes
+	// (POST /chats/{phone}/typing)
+	ShowTyping(w http.ResponseWriter, r *http.Request, phone Recipient)
 	// CreateCompany Create a company
 	// (POST /companies)
 	CreateCompany(w http.ResponseWriter, r *http.Request, params CreateCompanyParams)
@@ -1566,6 +1614,9 @@ type ServerInterface interface {
 	// GetMessage The truth about one message
 	// (GET /messages/{id})
 	GetMessage(w http.ResponseWriter, r *http.Request, id string, params GetMessageParams)
+	// MarkRead Mark a received message as read
+	// (POST /messages/{id}/read)
+	MarkRead(w http.ResponseWriter, r *http.Request, id string, params MarkReadParams)
 	// SendMessage Send a text message
 	// (POST /send)
 	SendMessage(w http.ResponseWriter, r *http.Request, params SendMessageParams)
@@ -1615,6 +1666,32 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// ShowTyping operation middleware
+func (siw *ServerInterfaceWrapper) ShowTyping(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "phone" -------------
+	var phone Recipient
+
+	err = runtime.BindStyledParameterWithOptions("simple", "phone", r.PathValue("phone"), &phone, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "phone", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ShowTyping(w, r, phone)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // CreateCompany operation middleware
 func (siw *ServerInterfaceWrapper) CreateCompany(w http.ResponseWriter, r *http.Request) {
@@ -2074,6 +2151,48 @@ func (siw *ServerInterfaceWrapper) GetMessage(w http.ResponseWriter, r *http.Req
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetMessage(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// MarkRead operation middleware
+func (siw *ServerInterfaceWrapper) MarkRead(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params MarkReadParams
+
+	// ------------- Optional query parameter "companyId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "companyId", r.URL.Query(), &params.CompanyID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "companyId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "companyId", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.MarkRead(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2651,6 +2770,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/messages", wrapper.PostMessage)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/messages/{id}", wrapper.CancelMessage)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/messages/{id}", wrapper.GetMessage)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/messages/{id}/read", wrapper.MarkRead)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/chats/{phone}/typing", wrapper.ShowTyping)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/contacts/check", wrapper.CheckContacts)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/sessions", wrapper.ListSessions)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/sessions/{companyId}/initialize", wrapper.InitializeSession)
@@ -2742,6 +2863,59 @@ type ProblemJSONResponse struct {
 	Body ErrorResponse
 
 	Headers ProblemResponseHeaders
+}
+
+type ShowTypingRequestObject struct {
+	Phone Recipient `json:"phone"`
+	Body  *ShowTypingJSONRequestBody
+}
+
+type ShowTypingResponseObject interface {
+	VisitShowTypingResponse(w http.ResponseWriter) error
+}
+
+type ShowTyping200JSONResponse Done
+
+func (response ShowTyping200JSONResponse) VisitShowTypingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowTypingdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response ShowTypingdefaultJSONResponse) VisitShowTypingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type CreateCompanyRequestObject struct {
@@ -3493,6 +3667,59 @@ type GetMessagedefaultJSONResponse struct {
 }
 
 func (response GetMessagedefaultJSONResponse) VisitGetMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MarkReadRequestObject struct {
+	ID     string `json:"id"`
+	Params MarkReadParams
+}
+
+type MarkReadResponseObject interface {
+	VisitMarkReadResponse(w http.ResponseWriter) error
+}
+
+type MarkRead200JSONResponse Done
+
+func (response MarkRead200JSONResponse) VisitMarkReadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MarkReaddefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response MarkReaddefaultJSONResponse) VisitMarkReadResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4269,6 +4496,9 @@ func (response CreateWebhookdefaultJSONResponse) VisitCreateWebhookResponse(w ht
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// ShowTyping Show that somebody writes
+	// (POST /chats/{phone}/typing)
+	ShowTyping(ctx context.Context, request ShowTypingRequestObject) (ShowTypingResponseObject, error)
 	// CreateCompany Create a company
 	// (POST /companies)
 	CreateCompany(ctx context.Context, request CreateCompanyRequestObject) (CreateCompanyResponseObject, error)
@@ -4308,6 +4538,9 @@ type StrictServerInterface interface {
 	// GetMessage The truth about one message
 	// (GET /messages/{id})
 	GetMessage(ctx context.Context, request GetMessageRequestObject) (GetMessageResponseObject, error)
+	// MarkRead Mark a received message as read
+	// (POST /messages/{id}/read)
+	MarkRead(ctx context.Context, request MarkReadRequestObject) (MarkReadResponseObject, error)
 	// SendMessage Send a text message
 	// (POST /send)
 	SendMessage(ctx context.Context, request SendMessageRequestObject) (SendMessageResponseObject, error)
@@ -4386,6 +4619,39 @@ type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
 	options     StrictHTTPServerOptions
+}
+
+// ShowTyping operation middleware
+func (sh *strictHandler) ShowTyping(w http.ResponseWriter, r *http.Request, phone Recipient) {
+	var request ShowTypingRequestObject
+
+	request.Phone = phone
+
+	var body ShowTypingJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ShowTyping(ctx, request.(ShowTypingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ShowTyping")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ShowTypingResponseObject); ok {
+		if err := validResponse.VisitShowTypingResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
 }
 
 // CreateCompany operation middleware
@@ -4765,6 +5031,33 @@ func (sh *strictHandler) GetMessage(w http.ResponseWriter, r *http.Request, id s
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetMessageResponseObject); ok {
 		if err := validResponse.VisitGetMessageResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// MarkRead operation middleware
+func (sh *strictHandler) MarkRead(w http.ResponseWriter, r *http.Request, id string, params MarkReadParams) {
+	var request MarkReadRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.MarkRead(ctx, request.(MarkReadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "MarkRead")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(MarkReadResponseObject); ok {
+		if err := validResponse.VisitMarkReadResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -56,18 +56,16 @@ func (a *API) UploadMedia(ctx context.Context, r contract.UploadMediaRequestObje
 
 // filePart finds the file of a form.
 func filePart(form *multipart.Reader) (*multipart.Part, error) {
-	for {
-		part, err := form.NextPart()
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil, invalid("file", "file is required")
-		case err != nil:
-			return nil, problem.Validation.Saying("The form cannot be read").Because(err)
-		case part.FormName() != "file":
-			return nil, invalid(part.FormName(), part.FormName()+" is not a known field")
-		}
-		return part, nil
+	part, err := form.NextPart()
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, invalid("file", "file is required")
+	case err != nil:
+		return nil, problem.Validation.Saying("The form cannot be read").Because(err)
+	case part.FormName() != "file":
+		return nil, invalid(part.FormName(), part.FormName()+" is not a known field")
 	}
+	return part, nil
 }
 
 // GetMedia returns a file of the company's, or leads to it.

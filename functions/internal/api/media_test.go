@@ -197,7 +197,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 	b.company(t, "962302", session.Connected)
 	b.exec(t, `UPDATE companies SET rate_burst = 100`)
 	site, visits := web(t)
-	for name, tc := range map[string]struct {
+	for name, tc := range map[string]struct { //nolint:paralleltest // what they leave is looked at afterwards
 		body   string
 		status int
 		code   string
@@ -222,7 +222,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 		"a local file":           {`{"type":"image","mediaUrl":"file:///etc/passwd"}`, 400, "MEDIA_FETCH_BLOCKED"},
 		"not a URL":              {`{"type":"image","mediaUrl":"image.jpg"}`, 400, "MEDIA_FETCH_BLOCKED"},
 	} {
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // what is left is looked at afterwards
+		t.Run(name, func(t *testing.T) {
 			b.post(t, strings.Replace(tc.body, "{", `{"to":"79001234567",`, 1)).status(tc.status).code(tc.code)
 		})
 	}
