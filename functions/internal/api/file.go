@@ -13,6 +13,7 @@ import (
 	"path"
 	"strings"
 
+	"wafleet/functions/internal/preview"
 	contract "wafleet/shared/api"
 	"wafleet/shared/media"
 	"wafleet/shared/message"
@@ -41,8 +42,17 @@ func (a *API) attach(o *outgoing, r *contract.MessageRequest) error {
 			return err
 		}
 		kind := checked.Kind
-		o.file = func(ctx context.Context) (*message.Media, error) { return a.file(ctx, o.company, kind, from) }
+		o.complete = func(ctx context.Context, c *message.Content) (err error) {
+			c.Media, err = a.file(ctx, o.company, kind, from)
+			return err
+		}
 		checked.Media = &message.Media{ID: "to come", FileName: from.fileName}
+	}
+	if r.LinkPreview != nil && *r.LinkPreview {
+		o.complete = func(ctx context.Context, c *message.Content) (err error) {
+			c.Preview, err = preview.Of(ctx, a.fetcher, c.Text)
+			return err
+		}
 	}
 	return fieldProblem(checked.Validate())
 }

@@ -232,6 +232,24 @@ func TestFilesThatAreRefused(t *testing.T) {
 	require.NotContains(t, b.logs.String(), "169.254.169.254/latest", "URLs may hold tokens")
 }
 
+func TestALinkIsShown(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.company(t, "962302", session.Connected)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, "<title>Salon</title>")
+	}))
+	t.Cleanup(server.Close)
+	body := `{"to":"79001234567","type":"text","text":"see ` + server.URL + `/x","linkPreview":true}`
+	b.post(t, body).status(202)
+	require.Equal(t, &message.LinkPreview{URL: server.URL + "/x", Title: "Salon"}, b.accepted(t).Preview)
+	b.post(t, strings.Replace(body, "true", "false", 1)).status(202)
+	require.Nil(t, b.accepted(t).Preview)
+	b.post(t, strings.Replace(body, server.URL, "http://169.254.169.254", 1)).status(202)
+	require.Nil(t, b.accepted(t).Preview, "a page that cannot be had is no error")
+}
+
 // Nothing is fetched for a message that will not be taken anyway.
 func TestNothingIsFetchedInVain(t *testing.T) {
 	t.Parallel()
