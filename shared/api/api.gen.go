@@ -14,6 +14,7 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/oapi-codegen/runtime"
@@ -935,15 +936,33 @@ type LoggedEvent struct {
 	Type      EventType `json:"type"`
 }
 
+// MediaAnnouncement defines model for MediaAnnouncement.
+type MediaAnnouncement struct {
+	FileName *string `json:"fileName,omitempty"`
+	MimeType *string `json:"mimeType,omitempty"`
+
+	// Sha256 In hex digits.
+	Sha256 string `json:"sha256"`
+	Size   int64  `json:"size"`
+}
+
 // MediaContent defines model for MediaContent.
 type MediaContent struct {
-	FileName *string `json:"fileName,omitempty"`
-	MediaID  string  `json:"mediaId"`
-	MimeType *string `json:"mimeType,omitempty"`
+	// ExpiresIn For how many seconds the URL works.
+	ExpiresIn *int    `json:"expiresIn,omitempty"`
+	FileName  *string `json:"fileName,omitempty"`
+	MediaID   string  `json:"mediaId"`
+	MimeType  *string `json:"mimeType,omitempty"`
 
 	// Sha256 In hex digits.
 	Sha256 *string `json:"sha256,omitempty"`
 	Size   *int64  `json:"size,omitempty"`
+
+	// UploadHeaders What to send with it.
+	UploadHeaders map[string]string `json:"uploadHeaders,omitempty"`
+
+	// UploadURL Where to send the file that was announced, by `PUT`.
+	UploadURL *string `json:"uploadUrl,omitempty"`
 }
 
 // MediaResponse defines model for MediaResponse.
@@ -1428,6 +1447,13 @@ type GetMediaParams struct {
 	CompanyID *CompanyQuery `form:"companyId,omitempty" json:"companyId,omitempty"`
 }
 
+// PutMediaParams defines parameters for PutMedia.
+type PutMediaParams struct {
+	CompanyID CompanyID `form:"companyId" json:"companyId"`
+	Expires   int64     `form:"expires" json:"expires"`
+	Signature string    `form:"signature" json:"signature"`
+}
+
 // PostMessageParams defines parameters for PostMessage.
 type PostMessageParams struct {
 	// IdempotencyKey Names this piece of work, for good. The same key with the same body is answered as the first time, with
@@ -1543,6 +1569,9 @@ type DiagnoseJSONRequestBody = DiagnoseRequest
 // CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
 type CreateKeyJSONRequestBody = CreateKeyRequest
 
+// UploadMediaJSONRequestBody defines body for UploadMedia for application/json ContentType.
+type UploadMediaJSONRequestBody = MediaAnnouncement
+
 // UploadMediaMultipartRequestBody defines body for UploadMedia for multipart/form-data ContentType.
 type UploadMediaMultipartRequestBody UploadMediaMultipartBody
 
@@ -1605,6 +1634,9 @@ type ServerInterface interface {
 	// GetMedia Download a file
 	// (GET /media/{id})
 	GetMedia(w http.ResponseWriter, r *http.Request, id string, params GetMediaParams)
+	// PutMedia Send an announced file
+	// (PUT /media/{id})
+	PutMedia(w http.ResponseWriter, r *http.Request, id string, params PutMediaParams)
 	// PostMessage Send a message of any type
 	// (POST /messages)
 	PostMessage(w http.ResponseWriter, r *http.Request, params PostMessageParams)
@@ -2007,6 +2039,74 @@ func (siw *ServerInterfaceWrapper) GetMedia(w http.ResponseWriter, r *http.Reque
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetMedia(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PutMedia operation middleware
+func (siw *ServerInterfaceWrapper) PutMedia(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutMediaParams
+
+	// ------------- Required query parameter "companyId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "companyId", r.URL.Query(), &params.CompanyID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "companyId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "companyId", Err: err})
+		}
+		return
+	}
+
+	// ------------- Required query parameter "expires" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "expires", r.URL.Query(), &params.Expires, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "expires"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "expires", Err: err})
+		}
+		return
+	}
+
+	// ------------- Required query parameter "signature" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "signature", r.URL.Query(), &params.Signature, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "signature"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "signature", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PutMedia(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2767,6 +2867,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/send-media", wrapper.SendMedia)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/media", wrapper.UploadMedia)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/media/{id}", wrapper.GetMedia)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/media/{id}", wrapper.PutMedia)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/messages", wrapper.PostMessage)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/messages/{id}", wrapper.CancelMessage)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/messages/{id}", wrapper.GetMessage)
@@ -3371,8 +3472,9 @@ func (response CreateKeydefaultJSONResponse) VisitCreateKeyResponse(w http.Respo
 }
 
 type UploadMediaRequestObject struct {
-	Params UploadMediaParams
-	Body   *multipart.Reader
+	Params        UploadMediaParams
+	JSONBody      *UploadMediaJSONRequestBody
+	MultipartBody *multipart.Reader
 }
 
 type UploadMediaResponseObject interface {
@@ -3494,6 +3596,60 @@ type GetMediadefaultJSONResponse struct {
 }
 
 func (response GetMediadefaultJSONResponse) VisitGetMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutMediaRequestObject struct {
+	ID     string `json:"id"`
+	Params PutMediaParams
+	Body   io.Reader
+}
+
+type PutMediaResponseObject interface {
+	VisitPutMediaResponse(w http.ResponseWriter) error
+}
+
+type PutMedia200JSONResponse MediaResponse
+
+func (response PutMedia200JSONResponse) VisitPutMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutMediadefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response PutMediadefaultJSONResponse) VisitPutMediaResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4529,6 +4685,9 @@ type StrictServerInterface interface {
 	// GetMedia Download a file
 	// (GET /media/{id})
 	GetMedia(ctx context.Context, request GetMediaRequestObject) (GetMediaResponseObject, error)
+	// PutMedia Send an announced file
+	// (PUT /media/{id})
+	PutMedia(ctx context.Context, request PutMediaRequestObject) (PutMediaResponseObject, error)
 	// PostMessage Send a message of any type
 	// (POST /messages)
 	PostMessage(ctx context.Context, request PostMessageRequestObject) (PostMessageResponseObject, error)
@@ -4896,12 +5055,23 @@ func (sh *strictHandler) UploadMedia(w http.ResponseWriter, r *http.Request, par
 	var request UploadMediaRequestObject
 
 	request.Params = params
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
 
-	if reader, err := r.MultipartReader(); err != nil {
-		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode multipart body: %w", err))
-		return
-	} else {
-		request.Body = reader
+		var body UploadMediaJSONRequestBody
+		if err := runtime.BindJSONBody(r, &body); err != nil {
+			sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+			return
+		}
+		request.JSONBody = &body
+
+	}
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data") {
+		if reader, err := r.MultipartReader(); err != nil {
+			sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode multipart body: %w", err))
+			return
+		} else {
+			request.MultipartBody = reader
+		}
 	}
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
@@ -4944,6 +5114,35 @@ func (sh *strictHandler) GetMedia(w http.ResponseWriter, r *http.Request, id str
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetMediaResponseObject); ok {
 		if err := validResponse.VisitGetMediaResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PutMedia operation middleware
+func (sh *strictHandler) PutMedia(w http.ResponseWriter, r *http.Request, id string, params PutMediaParams) {
+	var request PutMediaRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	request.Body = r.Body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PutMedia(ctx, request.(PutMediaRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutMedia")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PutMediaResponseObject); ok {
+		if err := validResponse.VisitPutMediaResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -18,7 +18,6 @@ import (
 	"wafleet/shared/media"
 	"wafleet/shared/message"
 	"wafleet/shared/problem"
-	"wafleet/shared/store"
 )
 
 // source is where a message's file comes from: one of the first three.
@@ -98,12 +97,9 @@ func noMediaStore() error {
 
 // knownFile is a file that is in the store already.
 func (a *API) knownFile(ctx context.Context, companyID string, kind message.Kind, from source) (*message.Media, error) {
-	m, err := a.store.UseMedia(ctx, companyID, *from.id)
-	if errors.Is(err, store.ErrNoMedia) {
-		return nil, problem.NotFound.Saying("There is no such media").With("mediaId", *from.id).With("field", "mediaId")
-	}
+	m, err := a.useFile(ctx, companyID, *from.id)
 	if err != nil {
-		return nil, err
+		return nil, referenceProblem("mediaId", err)
 	}
 	if from.fileName != "" {
 		m.FileName = from.fileName

@@ -11,6 +11,7 @@ import (
 	"net/textproto"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -93,7 +94,9 @@ func TestUploadRefuses(t *testing.T) {
 	b.upload(t, b.admin, "file", "x", "", make([]byte, 4<<20+1)).status(413).code("MEDIA_TOO_LARGE")
 	b.upload(t, b.admin, "file", "x", "", make([]byte, 5<<20)).status(413).code("MEDIA_TOO_LARGE")
 	b.upload(t, b.admin, "file", "x", "", make([]byte, 4<<20)).status(201)
-	b.do(t, http.MethodPost, "/media?companyId=962302", b.admin, `{"file":"x"}`).status(415).code("UNSUPPORTED_MEDIA_TYPE")
+	b.do(t, http.MethodPost, "/media?companyId=962302", b.admin, `{"file":"x"}`).status(400).code("VALIDATION_ERROR")
+	b.do(t, http.MethodPost, "/media?companyId=962302", b.admin, "x", "Content-Type", "image/png").status(415).code("UNSUPPORTED_MEDIA_TYPE")
+	b.do(t, http.MethodPost, "/media?companyId=962302", b.admin, "").status(415).code("UNSUPPORTED_MEDIA_TYPE")
 	b.do(t, http.MethodPost, "/media?companyId=962302", b.admin, `--x`, "Content-Type", "multipart/form-data; boundary=x").status(400)
 	b.do(t, http.MethodPost, "/media?companyId=962302", b.admin, `--x`, "Content-Type", "multipart/form-data").status(400)
 	b.do(t, http.MethodGet, "/media/nothing?companyId=962302", b.admin, "").status(404).code("NOT_FOUND")
@@ -299,6 +302,10 @@ type linking struct{ media.Store }
 
 func (linking) Link(_ context.Context, key, mimeType, fileName string, life time.Duration) (string, error) {
 	return "https://bucket.example/" + key + "?" + mimeType + fileName + life.String(), nil
+}
+
+func (linking) UploadLink(_ context.Context, key string, size int64, _ [32]byte, life time.Duration) (string, map[string]string, error) {
+	return "https://bucket.example/" + key + "?" + strconv.FormatInt(size, 10) + life.String(), map[string]string{"X-Sum": "1"}, nil
 }
 
 // full is a store that takes nothing.

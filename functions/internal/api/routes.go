@@ -21,6 +21,7 @@ var routes = map[string]route{
 	"POST /send-media":           {"messages", auth.Send},
 	"POST /media":                {"messages", auth.Send},
 	"GET /media/{id}":            {"messages", auth.Read},
+	"PUT /media/{id}":            {"messages", ""},
 	"POST /messages":             {"messages", auth.Send},
 	"DELETE /messages/{id}":      {"messages", auth.Send},
 	"GET /messages/{id}":         {"messages", auth.Read},

@@ -29,8 +29,12 @@ func (q *Queries) GetMediaUpload(ctx context.Context, db DBTX, arg GetMediaUploa
 }
 
 const keepMedia = `-- name: KeepMedia :exec
-INSERT INTO media (media_id, company_id, mime_type, size, about) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (company_id, media_id) DO UPDATE SET used_at = now()
+INSERT INTO media (media_id, company_id, mime_type, size, about, pending) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (company_id, media_id) DO UPDATE SET
+    used_at = now(), pending = media.pending AND excluded.pending,
+    mime_type = CASE WHEN media.pending THEN excluded.mime_type ELSE media.mime_type END,
+    size = CASE WHEN media.pending THEN excluded.size ELSE media.size END,
+    about = CASE WHEN media.pending THEN excluded.about ELSE media.about END
 `
 
 type KeepMediaParams struct {
@@ -39,9 +43,11 @@ type KeepMediaParams struct {
 	MimeType  string
 	Size      int64
 	About     []byte
+	Pending   bool
 }
 
-// The same bytes of the same company are one file: kept again, it only counts as used.
+// The same bytes of the same company are one file: kept again, it only counts as used. What was announced is believed once
+// it has been looked at.
 func (q *Queries) KeepMedia(ctx context.Context, db DBTX, arg KeepMediaParams) error {
 	_, err := db.Exec(ctx, keepMedia,
 		arg.MediaID,
@@ -49,6 +55,7 @@ func (q *Queries) KeepMedia(ctx context.Context, db DBTX, arg KeepMediaParams) e
 		arg.MimeType,
 		arg.Size,
 		arg.About,
+		arg.Pending,
 	)
 	return err
 }
@@ -78,7 +85,7 @@ func (q *Queries) KeepMediaUpload(ctx context.Context, db DBTX, arg KeepMediaUpl
 }
 
 const useMedia = `-- name: UseMedia :one
-UPDATE media SET used_at = now() WHERE company_id = $1 AND media_id = $2 RETURNING mime_type, size, about
+UPDATE media SET used_at = now() WHERE company_id = $1 AND media_id = $2 RETURNING mime_type, size, about, pending
 `
 
 type UseMediaParams struct {
@@ -90,11 +97,17 @@ type UseMediaRow struct {
 	MimeType string
 	Size     int64
 	About    []byte
+	Pending  bool
 }
 
 func (q *Queries) UseMedia(ctx context.Context, db DBTX, arg UseMediaParams) (UseMediaRow, error) {
 	row := db.QueryRow(ctx, useMedia, arg.CompanyID, arg.MediaID)
 	var i UseMediaRow
-	err := row.Scan(&i.MimeType, &i.Size, &i.About)
+	err := row.Scan(
+		&i.MimeType,
+		&i.Size,
+		&i.About,
+		&i.Pending,
+	)
 	return i, err
 }
