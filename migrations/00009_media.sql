@@ -7,13 +7,11 @@ CREATE TABLE media (
     mime_type  text NOT NULL,
     size       bigint NOT NULL CHECK (size >= 0),
     about      bytea NOT NULL,
-    pending    boolean NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL DEFAULT now(),
     used_at    timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (company_id, media_id)
 );
 COMMENT ON COLUMN media.about IS 'name, dimensions, thumbnail, as JSON, sealed with the company''s data key';
-COMMENT ON COLUMN media.pending IS 'announced by its sender and not looked at yet; it may not even be there';
 COMMENT ON COLUMN media.used_at IS 'when it was last given or asked for';
 
 -- Where WhatsApp has an encrypted copy of a file, so that it is uploaded once for many messages.

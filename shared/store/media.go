@@ -25,21 +25,24 @@ func mediaContext(mediaID string) string { return "media.about|" + mediaID }
 
 // KeepMedia records a file that is in the media store. The same file again is no error.
 func (s *Store) KeepMedia(ctx context.Context, companyID string, m message.Media) error {
-	return s.keepMedia(ctx, companyID, m, false)
+	return s.keepMedia(ctx, companyID, m, m.MimeType)
 }
 
 // AnnounceMedia records a file that its sender will put into the media store. One that is there already stays as it is.
 func (s *Store) AnnounceMedia(ctx context.Context, companyID string, m message.Media) error {
-	return s.keepMedia(ctx, companyID, m, true)
+	return s.keepMedia(ctx, companyID, m, announcedType)
 }
 
-func (s *Store) keepMedia(ctx context.Context, companyID string, m message.Media, pending bool) error {
+// announcedType is in the place of the type of a file that nobody has looked at.
+const announcedType = ""
+
+func (s *Store) keepMedia(ctx context.Context, companyID string, m message.Media, mimeType string) error {
 	about, err := s.sealJSON(ctx, companyID, mediaContext(m.ID), m)
 	if err != nil {
 		return fmt.Errorf("keep media: %w", err)
 	}
 	err = s.queries.KeepMedia(ctx, s.pool, db.KeepMediaParams{
-		MediaID: m.ID, CompanyID: companyID, MimeType: m.MimeType, Size: m.Size, About: about, Pending: pending,
+		MediaID: m.ID, CompanyID: companyID, MimeType: mimeType, Size: m.Size, About: about,
 	})
 	if err != nil {
 		return fmt.Errorf("keep media: %w", err)
@@ -61,7 +64,7 @@ func (s *Store) UseMedia(ctx context.Context, companyID, mediaID string) (messag
 	if err := s.openJSON(ctx, companyID, mediaContext(mediaID), row.About, &m); err != nil {
 		return m, fmt.Errorf("use media: %w", err)
 	}
-	if row.Pending {
+	if row.MimeType == announcedType {
 		return m, ErrMediaPending
 	}
 	return m, nil

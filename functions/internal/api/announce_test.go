@@ -86,7 +86,7 @@ func TestAnAnnouncedFileInS3(t *testing.T) {
 		}
 		b.post(t, image).status(400).code("VALIDATION_ERROR")
 	}
-	require.Equal(t, "f,t", scan[string](t, b, `SELECT string_agg(pending::text::char, ',' ORDER BY created_at) FROM media`))
+	require.Equal(t, "image/png,", scan[string](t, b, `SELECT string_agg(mime_type, ',' ORDER BY created_at) FROM media`))
 }
 
 func TestAnnouncementsThatAreRefused(t *testing.T) {

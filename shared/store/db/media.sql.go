@@ -29,12 +29,12 @@ func (q *Queries) GetMediaUpload(ctx context.Context, db DBTX, arg GetMediaUploa
 }
 
 const keepMedia = `-- name: KeepMedia :exec
-INSERT INTO media (media_id, company_id, mime_type, size, about, pending) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO media (media_id, company_id, mime_type, size, about) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (company_id, media_id) DO UPDATE SET
-    used_at = now(), pending = media.pending AND excluded.pending,
-    mime_type = CASE WHEN media.pending THEN excluded.mime_type ELSE media.mime_type END,
-    size = CASE WHEN media.pending THEN excluded.size ELSE media.size END,
-    about = CASE WHEN media.pending THEN excluded.about ELSE media.about END
+    used_at = now(),
+    mime_type = CASE WHEN media.mime_type = '' THEN excluded.mime_type ELSE media.mime_type END,
+    size = CASE WHEN media.mime_type = '' THEN excluded.size ELSE media.size END,
+    about = CASE WHEN media.mime_type = '' THEN excluded.about ELSE media.about END
 `
 
 type KeepMediaParams struct {
@@ -43,11 +43,10 @@ type KeepMediaParams struct {
 	MimeType  string
 	Size      int64
 	About     []byte
-	Pending   bool
 }
 
-// The same bytes of the same company are one file: kept again, it only counts as used. What was announced is believed once
-// it has been looked at.
+// The same bytes of the same company are one file: kept again, it only counts as used. One that was only announced has no
+// type, until somebody has looked at it.
 func (q *Queries) KeepMedia(ctx context.Context, db DBTX, arg KeepMediaParams) error {
 	_, err := db.Exec(ctx, keepMedia,
 		arg.MediaID,
@@ -55,7 +54,6 @@ func (q *Queries) KeepMedia(ctx context.Context, db DBTX, arg KeepMediaParams) e
 		arg.MimeType,
 		arg.Size,
 		arg.About,
-		arg.Pending,
 	)
 	return err
 }
@@ -85,7 +83,7 @@ func (q *Queries) KeepMediaUpload(ctx context.Context, db DBTX, arg KeepMediaUpl
 }
 
 const useMedia = `-- name: UseMedia :one
-UPDATE media SET used_at = now() WHERE company_id = $1 AND media_id = $2 RETURNING mime_type, size, about, pending
+UPDATE media SET used_at = now() WHERE company_id = $1 AND media_id = $2 RETURNING mime_type, size, about
 `
 
 type UseMediaParams struct {
@@ -97,17 +95,11 @@ type UseMediaRow struct {
 	MimeType string
 	Size     int64
 	About    []byte
-	Pending  bool
 }
 
 func (q *Queries) UseMedia(ctx context.Context, db DBTX, arg UseMediaParams) (UseMediaRow, error) {
 	row := db.QueryRow(ctx, useMedia, arg.CompanyID, arg.MediaID)
 	var i UseMediaRow
-	err := row.Scan(
-		&i.MimeType,
-		&i.Size,
-		&i.About,
-		&i.Pending,
-	)
+	err := row.Scan(&i.MimeType, &i.Size, &i.About)
 	return i, err
 }

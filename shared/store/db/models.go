@@ -251,9 +251,7 @@ type Medium struct {
 	MimeType  string
 	Size      int64
 	// name, dimensions, thumbnail, as JSON, sealed with the company's data key
-	About []byte
-	// announced by its sender and not looked at yet; it may not even be there
-	Pending   bool
+	About     []byte
 	CreatedAt time.Time
 	// when it was last given or asked for
 	UsedAt time.Time

@@ -1,15 +1,15 @@
 -- name: KeepMedia :exec
--- The same bytes of the same company are one file: kept again, it only counts as used. What was announced is believed once
--- it has been looked at.
-INSERT INTO media (media_id, company_id, mime_type, size, about, pending) VALUES (@media_id, @company_id, @mime_type, @size, @about, @pending)
+-- The same bytes of the same company are one file: kept again, it only counts as used. One that was only announced has no
+-- type, until somebody has looked at it.
+INSERT INTO media (media_id, company_id, mime_type, size, about) VALUES (@media_id, @company_id, @mime_type, @size, @about)
 ON CONFLICT (company_id, media_id) DO UPDATE SET
-    used_at = now(), pending = media.pending AND excluded.pending,
-    mime_type = CASE WHEN media.pending THEN excluded.mime_type ELSE media.mime_type END,
-    size = CASE WHEN media.pending THEN excluded.size ELSE media.size END,
-    about = CASE WHEN media.pending THEN excluded.about ELSE media.about END;
+    used_at = now(),
+    mime_type = CASE WHEN media.mime_type = '' THEN excluded.mime_type ELSE media.mime_type END,
+    size = CASE WHEN media.mime_type = '' THEN excluded.size ELSE media.size END,
+    about = CASE WHEN media.mime_type = '' THEN excluded.about ELSE media.about END;
 
 -- name: UseMedia :one
-UPDATE media SET used_at = now() WHERE company_id = @company_id AND media_id = @media_id RETURNING mime_type, size, about, pending;
+UPDATE media SET used_at = now() WHERE company_id = @company_id AND media_id = @media_id RETURNING mime_type, size, about;
 
 -- name: GetMediaUpload :one
 -- Where WhatsApp has the file, as long as it surely still has it.
