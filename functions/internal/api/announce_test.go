@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -68,7 +69,7 @@ func TestAnAnnouncedFileInS3(t *testing.T) {
 	b := setup(t, func(o *options) { o.media = func(f *media.Folder) media.Store { return linking{f} } })
 	b.company(t, "962302", session.Connected)
 	for _, real := range []bool{true, false} {
-		file := append(mediatest.PNG(t, 3, 3, 1), fmt.Sprint(real)...)
+		file := append(mediatest.PNG(t, 3, 3, 1), strconv.FormatBool(real)...)
 		up := b.announce(t, announcement(file, `,"mimeType":"image/png"`)).status(201)
 		id, _ := up.value("data", "mediaId").(string)
 		require.Equal(t, fmt.Sprintf("https://bucket.example/962302/%s?%d15m0s", id, len(file)), up.value("data", "uploadUrl"))

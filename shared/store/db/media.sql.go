@@ -9,6 +9,25 @@ import (
 	"context"
 )
 
+const dropMedia = `-- name: DropMedia :execrows
+DELETE FROM media WHERE company_id = $1 AND media_id = $2 AND used_at < now() - make_interval(secs => $3::float8)
+`
+
+type DropMediaParams struct {
+	CompanyID string
+	MediaID   string
+	Age       float64
+}
+
+// 0 rows: it was used meanwhile.
+func (q *Queries) DropMedia(ctx context.Context, db DBTX, arg DropMediaParams) (int64, error) {
+	result, err := db.Exec(ctx, dropMedia, arg.CompanyID, arg.MediaID, arg.Age)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const getMediaUpload = `-- name: GetMediaUpload :one
 SELECT upload FROM media_uploads
 WHERE company_id = $1 AND media_id = $2 AND kind = $3 AND uploaded_at > now() - interval '7 days'
@@ -80,6 +99,41 @@ func (q *Queries) KeepMediaUpload(ctx context.Context, db DBTX, arg KeepMediaUpl
 		arg.MediaID,
 	)
 	return err
+}
+
+const listUnusedMedia = `-- name: ListUnusedMedia :many
+SELECT company_id, media_id FROM media WHERE used_at < now() - make_interval(secs => $1::float8) ORDER BY used_at LIMIT $2::integer
+`
+
+type ListUnusedMediaParams struct {
+	Age      float64
+	PageSize int
+}
+
+type ListUnusedMediaRow struct {
+	CompanyID string
+	MediaID   string
+}
+
+// Files that nobody has sent or asked for in a long time, of all companies.
+func (q *Queries) ListUnusedMedia(ctx context.Context, db DBTX, arg ListUnusedMediaParams) ([]ListUnusedMediaRow, error) {
+	rows, err := db.Query(ctx, listUnusedMedia, arg.Age, arg.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListUnusedMediaRow
+	for rows.Next() {
+		var i ListUnusedMediaRow
+		if err := rows.Scan(&i.CompanyID, &i.MediaID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const useMedia = `-- name: UseMedia :one

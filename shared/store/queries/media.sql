@@ -21,3 +21,11 @@ WHERE company_id = @company_id AND media_id = @media_id AND kind = @kind AND upl
 INSERT INTO media_uploads (media_id, company_id, kind, upload)
 SELECT m.media_id, m.company_id, @kind, @upload FROM media m WHERE m.company_id = @company_id AND m.media_id = @media_id
 ON CONFLICT (company_id, media_id, kind) DO UPDATE SET upload = excluded.upload, uploaded_at = now();
+
+-- name: ListUnusedMedia :many
+-- Files that nobody has sent or asked for in a long time, of all companies.
+SELECT company_id, media_id FROM media WHERE used_at < now() - make_interval(secs => @age::float8) ORDER BY used_at LIMIT @page_size::integer;
+
+-- name: DropMedia :execrows
+-- 0 rows: it was used meanwhile.
+DELETE FROM media WHERE company_id = @company_id AND media_id = @media_id AND used_at < now() - make_interval(secs => @age::float8);
