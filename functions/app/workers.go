@@ -13,6 +13,7 @@ import (
 	"wafleet/functions/internal/delivery"
 	"wafleet/functions/internal/feed"
 	"wafleet/functions/internal/sweep"
+	"wafleet/shared/media"
 	"wafleet/shared/message"
 	"wafleet/shared/queue"
 	"wafleet/shared/rpc"
@@ -25,6 +26,7 @@ type WorkersDeps struct {
 	Store        *store.Store
 	Vault        store.Sealer
 	Queue        queue.Queue
+	Media        media.Store // nil: no files are kept
 	Redis        redis.UniversalClient
 	Installation store.Installation
 	Logger       *slog.Logger
@@ -61,7 +63,7 @@ func NewWorkers(deps WorkersDeps, config WorkersConfig) (*Workers, error) {
 		return nil, fmt.Errorf("make deliverer: %w", err)
 	}
 	sweeper, err := sweep.New(sweep.Deps{
-		Store: deps.Store, Queue: deps.Queue, Logger: deps.Logger, Metrics: deps.Metrics,
+		Store: deps.Store, Queue: deps.Queue, Media: deps.Media, Logger: deps.Logger, Metrics: deps.Metrics,
 	}, sweep.Config{})
 	if err != nil {
 		return nil, fmt.Errorf("make sweeper: %w", err)

@@ -77,17 +77,6 @@ var fencedStatements = map[string]func(ctx context.Context, f *fixture, fence st
 	},
 	"AdvanceMessage": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
 		row, err := f.Queries().AdvanceMessage(ctx, f.pool, db.AdvanceMessageParams{
-			CompanyID: company, MessageID: "sending", FromStates: []string{"sending"}, Status: "sent",
-			EventType: "test", EventData: []byte("sealed"), Shard: fence.Shard, Term: fence.Term,
-		})
-		require.Equal(f.t, row.Held, row.Moved)
-		if row.Moved {
-			return 1, err
-		}
-		return 0, err
-	},
-	"AdvanceAndBegin": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
-		row, err := f.Queries().AdvanceAndBegin(ctx, f.pool, db.AdvanceAndBeginParams{
 			CompanyID: company, MessageID: "sending", FromStates: []string{"sending"}, Status: "sent", NextID: "queued", NextWire: []byte("w"),
 			EventType: "test", EventData: []byte("sealed"), Shard: fence.Shard, Term: fence.Term,
 		})

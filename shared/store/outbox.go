@@ -96,12 +96,15 @@ func (s *Store) Advance(ctx context.Context, fence Fence, m Move, about Subject,
 		Shard: fence.Shard, Term: fence.Term, HostID: fence.HostID, CompanyID: m.CompanyID, MessageID: m.MessageID,
 		Status: string(m.To), FromStates: words(m.sources()), Reason: m.Reason, Delay: m.Delay.Seconds(), EventType: m.To.EventType(),
 	}
+	if next != nil {
+		params.NextID, params.Incarnation, params.NextWire = next.MessageID, next.Incarnation, next.Wire
+	}
 	if params.EventType != "" {
 		if params.EventID, params.EventData, err = s.sealEvent(ctx, Event{CompanyID: m.CompanyID, Data: progress(about, m)}); err != nil {
 			return false, nil, err
 		}
 	}
-	row, err := s.advance(ctx, params, next)
+	row, err := s.queries.AdvanceMessage(ctx, s.pool, params)
 	switch {
 	case err != nil:
 		return false, nil, fmt.Errorf("advance message: %w", err)
@@ -111,18 +114,6 @@ func (s *Store) Advance(ctx context.Context, fence Fence, m Move, about Subject,
 		return row.Begun, nil, ErrNotMoved
 	}
 	return row.Begun, announced(m.CompanyID, row.At, row.Deliveries), nil
-}
-
-func (s *Store) advance(ctx context.Context, p db.AdvanceMessageParams, next *Attempt) (row db.AdvanceAndBeginRow, err error) {
-	if next != nil {
-		return s.queries.AdvanceAndBegin(ctx, s.pool, db.AdvanceAndBeginParams{
-			NextID: next.MessageID, Incarnation: next.Incarnation, NextWire: next.Wire,
-			Shard: p.Shard, Term: p.Term, HostID: p.HostID, CompanyID: p.CompanyID, MessageID: p.MessageID, Status: p.Status, FromStates: p.FromStates,
-			Reason: p.Reason, Delay: p.Delay, EventType: p.EventType, EventID: p.EventID, EventData: p.EventData,
-		})
-	}
-	alone, err := s.queries.AdvanceMessage(ctx, s.pool, p)
-	return db.AdvanceAndBeginRow{Held: alone.Held, Moved: alone.Moved, At: alone.At, Deliveries: alone.Deliveries}, err
 }
 
 // sources are the states that the step may be made from.

@@ -48,6 +48,7 @@ var acrossCompanies = map[string]string{
 	"EndBatch":              "the batch is bound to a company, and its rows to the batch",
 	"ListEndedBatches":      "sweep",
 	"ClaimIdleBatches":      "sweep",
+	"ListUnusedMedia":       "sweep",
 }
 
 // tenantTables hold rows that belong to a company. companies itself is looked up by its key or listed by admins, and

@@ -14,7 +14,7 @@ import (
 // optOut is a message by which its sender wants to hear no more.
 func optOut(text, phone, lid string) store.Arrival {
 	a := arrival()
-	a.ID, a.Phone, a.Content.Text, a.Event.Text = uuid.New(), phone, text, text
+	a.ID, a.Phone, a.Event.Text = uuid.New(), phone, text
 	a.Event.From = message.Contact{Phone: phone, LID: lid}
 	return a
 }
@@ -76,7 +76,7 @@ func TestWhatIsNoOptOut(t *testing.T) {
 	group := optOut("STOP", "79005550011", "1234")
 	group.Chat = "120363000000000000@g.us"
 	caption := optOut("STOP", "79005550011", "1234")
-	caption.Content.Kind = "image"
+	caption.Event.Kind = "image"
 	for name, a := range map[string]store.Arrival{
 		"to a group": group, "no text": caption, "more than the word": optOut("please stop", "79005550011", "1234"),
 	} {

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wafleet/functions/internal/delivery"
+	"wafleet/shared/media"
 	"wafleet/shared/store"
 	"wafleet/shared/store/db"
 	"wafleet/shared/webhook"
@@ -38,12 +39,14 @@ const (
 	labelBatches     = "batches"
 	labelBatchEnds   = "batch_ends"
 	labelCompanies   = "companies"
+	labelMedia       = "media"
 )
 
 // Deps is what a Sweeper works with.
 type Deps struct {
 	Store   *store.Store
 	Queue   webhook.Sender
+	Media   media.Store // nil: no files are kept
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer // nil: not exported
 }
@@ -63,24 +66,26 @@ type Sweeper struct {
 	log      *slog.Logger
 	swept    *prometheus.CounterVec
 	page     int
+	media    media.Store
 
 	// mu guards what follows.
-	mu         sync.Mutex
-	partitions time.Time // when they were last looked after
+	mu          sync.Mutex
+	partitions  time.Time // when they were last looked after
+	mediaLooked time.Time // when all unused files had been deleted
 }
 
 // New returns a sweeper, or an error if its metrics cannot be registered.
 func New(deps Deps, config Config) (*Sweeper, error) {
 	s := &Sweeper{
-		store: deps.Store, queries: deps.Store.Queries(), queue: deps.Queue, log: deps.Logger,
+		store: deps.Store, queries: deps.Store.Queries(), queue: deps.Queue, media: deps.Media, log: deps.Logger,
 		enqueuer: delivery.NewEnqueuer(deps.Store, deps.Queue),
 		swept: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "wafleet_swept_total",
-			Help: "What the sweeper found behind: messages not_enqueued and expired, webhook deliveries, old secrets, batches without a job, ends of batches, deleted companies.",
+			Help: "What the sweeper found behind: messages not_enqueued and expired, webhook deliveries, old secrets, batches without a job, ends of batches, deleted companies, unused media.",
 		}, []string{"what"}),
 		page: cmp.Or(config.Page, defaultPage),
 	}
-	for _, label := range []string{labelNotEnqueued, labelExpired, labelDeliveries, labelSecrets, labelBatches, labelBatchEnds, labelCompanies} {
+	for _, label := range []string{labelNotEnqueued, labelExpired, labelDeliveries, labelSecrets, labelBatches, labelBatchEnds, labelCompanies, labelMedia} {
 		s.swept.WithLabelValues(label) // a rate needs a zero to start from
 	}
 	if deps.Metrics != nil {
@@ -107,6 +112,7 @@ func (s *Sweeper) Run(ctx context.Context) error {
 		{"resume batches", s.resumeBatches},
 		{"end batches", s.endBatches},
 		{"purge deleted companies", s.purge},
+		{"drop unused media", s.dropUnusedMedia},
 	} {
 		if ctx.Err() != nil {
 			break

@@ -106,7 +106,7 @@ func (q *Queries) AcceptQueued(ctx context.Context, db DBTX, arg AcceptQueuedPar
 	return id, err
 }
 
-const advanceAndBegin = `-- name: AdvanceAndBegin :one
+const advanceMessage = `-- name: AdvanceMessage :one
 WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $1 AND l.term = $2::uuid FOR KEY SHARE),
 begun AS (
     UPDATE messages m SET
@@ -158,7 +158,7 @@ SELECT EXISTS (SELECT FROM fence)::boolean AS held, EXISTS (SELECT FROM begun)::
     ARRAY(SELECT told.id FROM told)::uuid[] AS deliveries
 `
 
-type AdvanceAndBeginParams struct {
+type AdvanceMessageParams struct {
 	Shard       int
 	Term        uuid.UUID
 	Incarnation uuid.UUID
@@ -176,7 +176,7 @@ type AdvanceAndBeginParams struct {
 	EventData   []byte
 }
 
-type AdvanceAndBeginRow struct {
+type AdvanceMessageRow struct {
 	Held       bool
 	Begun      bool
 	Moved      bool
@@ -184,10 +184,10 @@ type AdvanceAndBeginRow struct {
 	Deliveries []uuid.UUID
 }
 
-// AdvanceMessage and BeginSending of the next message of the outbox: all that happens between one frame and the next, in
-// one statement.
-func (q *Queries) AdvanceAndBegin(ctx context.Context, db DBTX, arg AdvanceAndBeginParams) (AdvanceAndBeginRow, error) {
-	row := db.QueryRow(ctx, advanceAndBegin,
+// MoveMessage with the event that tells of it, and BeginSending of the next message of the outbox: all that happens to a
+// message between its frame and the next one's, in one fenced statement. An empty next_id is no message.
+func (q *Queries) AdvanceMessage(ctx context.Context, db DBTX, arg AdvanceMessageParams) (AdvanceMessageRow, error) {
+	row := db.QueryRow(ctx, advanceMessage,
 		arg.Shard,
 		arg.Term,
 		arg.Incarnation,
@@ -204,92 +204,10 @@ func (q *Queries) AdvanceAndBegin(ctx context.Context, db DBTX, arg AdvanceAndBe
 		arg.EventID,
 		arg.EventData,
 	)
-	var i AdvanceAndBeginRow
-	err := row.Scan(
-		&i.Held,
-		&i.Begun,
-		&i.Moved,
-		&i.At,
-		&i.Deliveries,
-	)
-	return i, err
-}
-
-const advanceMessage = `-- name: AdvanceMessage :one
-WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $1 AND l.term = $2::uuid FOR KEY SHARE),
-moved AS (
-    UPDATE messages m SET
-        status = $3::text, reason = $4::text,
-        sent_at = CASE WHEN $3::text IN ('sent', 'delivered', 'read', 'played') THEN coalesce(m.sent_at, now()) ELSE m.sent_at END,
-        delivered_at = CASE WHEN $3::text IN ('delivered', 'read', 'played') THEN coalesce(m.delivered_at, now()) ELSE m.delivered_at END,
-        read_at = CASE WHEN $3::text IN ('read', 'played') THEN coalesce(m.read_at, now()) ELSE m.read_at END,
-        played_at = CASE WHEN $3::text = 'played' THEN coalesce(m.played_at, now()) ELSE m.played_at END,
-        due_at = CASE WHEN $3::text = 'queued' THEN now() + make_interval(secs => $5::float8) ELSE m.due_at END,
-        trace = m.trace || jsonb_strip_nulls(jsonb_build_object('status', $3::text, 'at', now(), 'host', nullif($6::text, ''),
-            'reason', nullif($4::text, '')))
-    FROM fence
-    WHERE m.company_id || '' = $7 AND m.direction = 'outgoing' AND m.message_id = $8 AND m.status = ANY($9::text[])
-      -- Of all failures only one can be lifted again.
-      AND (m.status <> 'failed' OR m.reason = 'not_enqueued' OR $3::text NOT IN ('accepted', 'queued'))
-    RETURNING m.id
-), seq AS (
-    UPDATE company_seq s SET seq = s.seq + 1 FROM moved WHERE s.company_id = $7 AND $10::text <> '' RETURNING s.seq
-), event AS (
-    INSERT INTO events (company_id, seq, id, type, data)
-    SELECT $7, seq.seq, $11, $10, $12 FROM seq
-    RETURNING seq
-), told AS (
-    INSERT INTO webhook_deliveries (id, company_id, endpoint_id, event_seq, event_id, event_type)
-    SELECT gen_random_uuid(), e.company_id, e.id, event.seq, $11, $10
-    FROM event, webhook_endpoints e
-    WHERE e.company_id = $7 AND e.enabled AND (e.events = '{}' OR $10 = ANY(e.events))
-    RETURNING id
-)
-SELECT EXISTS (SELECT FROM fence)::boolean AS held, EXISTS (SELECT FROM moved)::boolean AS moved, now()::timestamptz AS at,
-    ARRAY(SELECT told.id FROM told)::uuid[] AS deliveries
-`
-
-type AdvanceMessageParams struct {
-	Shard      int
-	Term       uuid.UUID
-	Status     string
-	Reason     string
-	Delay      float64
-	HostID     string
-	CompanyID  string
-	MessageID  string
-	FromStates []string
-	EventType  string
-	EventID    uuid.UUID
-	EventData  []byte
-}
-
-type AdvanceMessageRow struct {
-	Held       bool
-	Moved      bool
-	At         time.Time
-	Deliveries []uuid.UUID
-}
-
-// MoveMessage with the event that tells of it, in one fenced statement.
-func (q *Queries) AdvanceMessage(ctx context.Context, db DBTX, arg AdvanceMessageParams) (AdvanceMessageRow, error) {
-	row := db.QueryRow(ctx, advanceMessage,
-		arg.Shard,
-		arg.Term,
-		arg.Status,
-		arg.Reason,
-		arg.Delay,
-		arg.HostID,
-		arg.CompanyID,
-		arg.MessageID,
-		arg.FromStates,
-		arg.EventType,
-		arg.EventID,
-		arg.EventData,
-	)
 	var i AdvanceMessageRow
 	err := row.Scan(
 		&i.Held,
+		&i.Begun,
 		&i.Moved,
 		&i.At,
 		&i.Deliveries,

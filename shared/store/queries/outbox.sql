@@ -120,42 +120,8 @@ SELECT phone, kind, client_ref, now()::timestamptz AS at FROM messages
 WHERE company_id || '' = @company_id AND direction = 'outgoing' AND message_id = @message_id;
 
 -- name: AdvanceMessage :one
--- MoveMessage with the event that tells of it, in one fenced statement.
-WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = @shard AND l.term = @term::uuid FOR KEY SHARE),
-moved AS (
-    UPDATE messages m SET
-        status = @status::text, reason = @reason::text,
-        sent_at = CASE WHEN @status::text IN ('sent', 'delivered', 'read', 'played') THEN coalesce(m.sent_at, now()) ELSE m.sent_at END,
-        delivered_at = CASE WHEN @status::text IN ('delivered', 'read', 'played') THEN coalesce(m.delivered_at, now()) ELSE m.delivered_at END,
-        read_at = CASE WHEN @status::text IN ('read', 'played') THEN coalesce(m.read_at, now()) ELSE m.read_at END,
-        played_at = CASE WHEN @status::text = 'played' THEN coalesce(m.played_at, now()) ELSE m.played_at END,
-        due_at = CASE WHEN @status::text = 'queued' THEN now() + make_interval(secs => @delay::float8) ELSE m.due_at END,
-        trace = m.trace || jsonb_strip_nulls(jsonb_build_object('status', @status::text, 'at', now(), 'host', nullif(@host_id::text, ''),
-            'reason', nullif(@reason::text, '')))
-    FROM fence
-    WHERE m.company_id || '' = @company_id AND m.direction = 'outgoing' AND m.message_id = @message_id AND m.status = ANY(@from_states::text[])
-      -- Of all failures only one can be lifted again.
-      AND (m.status <> 'failed' OR m.reason = 'not_enqueued' OR @status::text NOT IN ('accepted', 'queued'))
-    RETURNING m.id
-), seq AS (
-    UPDATE company_seq s SET seq = s.seq + 1 FROM moved WHERE s.company_id = @company_id AND @event_type::text <> '' RETURNING s.seq
-), event AS (
-    INSERT INTO events (company_id, seq, id, type, data)
-    SELECT @company_id, seq.seq, @event_id, @event_type, @event_data FROM seq
-    RETURNING seq
-), told AS (
-    INSERT INTO webhook_deliveries (id, company_id, endpoint_id, event_seq, event_id, event_type)
-    SELECT gen_random_uuid(), e.company_id, e.id, event.seq, @event_id, @event_type
-    FROM event, webhook_endpoints e
-    WHERE e.company_id = @company_id AND e.enabled AND (e.events = '{}' OR @event_type = ANY(e.events))
-    RETURNING id
-)
-SELECT EXISTS (SELECT FROM fence)::boolean AS held, EXISTS (SELECT FROM moved)::boolean AS moved, now()::timestamptz AS at,
-    ARRAY(SELECT told.id FROM told)::uuid[] AS deliveries;
-
--- name: AdvanceAndBegin :one
--- AdvanceMessage and BeginSending of the next message of the outbox: all that happens between one frame and the next, in
--- one statement.
+-- MoveMessage with the event that tells of it, and BeginSending of the next message of the outbox: all that happens to a
+-- message between its frame and the next one's, in one fenced statement. An empty next_id is no message.
 WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = @shard AND l.term = @term::uuid FOR KEY SHARE),
 begun AS (
     UPDATE messages m SET
