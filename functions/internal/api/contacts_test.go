@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -131,7 +132,7 @@ func TestContactsThatCannotBeChecked(t *testing.T) {
 		{rpc.ErrOffline, 409, "SESSION_ERROR"},
 		{rpc.ErrWhatsApp, 502, "PROVIDER_ERROR"},
 		{rpc.ErrUnknown, 503, "CONNECTION_ERROR"},
-		{fmt.Errorf("secret"), 503, "CONNECTION_ERROR"},
+		{errors.New("secret"), 503, "CONNECTION_ERROR"},
 	} {
 		h.set(tc.err)
 		a = check(t, b, "79001234562").status(tc.status).code(tc.code)
