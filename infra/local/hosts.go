@@ -33,9 +33,13 @@ func (s *System) startHost(ctx context.Context) error {
 		return err
 	}
 	host.WhatsApp.Endpoint, host.WhatsApp.RootCA, host.WhatsApp.NoiseRoot = s.peer.Endpoint, s.peer.rootCA, root
+	boards, err := hosts.Boards(ctx, s.settings.HealthTable)
+	if err != nil {
+		return fmt.Errorf("HEALTH_TABLE: %w", err)
+	}
 	app, err := hosts.New(ctx, hosts.Deps{
 		Pool: s.pool, Redis: s.redis, Queue: s.queue, Media: s.media, Vault: s.vault,
-		Registry: s.metrics, Logger: s.log.With("part", "host"),
+		Registry: s.metrics, Logger: s.log.With("part", "host"), Boards: boards,
 	}, host)
 	if err != nil {
 		return fmt.Errorf("start host: %w", err)
@@ -94,6 +98,7 @@ func (s *System) hostEnviron(hostID string) []string {
 		"MEDIA_BUCKET=" + s.settings.Bucket,
 		"MEDIA_FOLDER=" + s.mediaFolder(),
 		"S3_ENDPOINT=" + s.settings.S3Endpoint,
+		"HEALTH_TABLE=" + s.settings.HealthTable,
 		"MASTER_KEY=" + hex.EncodeToString(s.masterKey),
 		"WHATSAPP_ENDPOINT=" + s.peer.Endpoint,
 		"WHATSAPP_ROOT_CA=" + s.peer.RootCA,

@@ -28,6 +28,8 @@ type Serve struct {
 	RedisURL    string `env:"REDIS_URL,unset"    desc:"Redis, in production with TLS and a password; without it one runs in the process"`
 	MasterKey   string `env:"MASTER_KEY,unset"   desc:"hex of the 32 bytes that wrap the companies' data keys; without it they are kept in the data folder"`
 
+	HealthTable string `env:"HEALTH_TABLE"       desc:"DynamoDB table that the hosts also report their health to; empty is none"`
+
 	Peer      Peer   `env:"WHATSAPP"                       desc:"live, or simulator; without it a simulator in dev and live in production"`
 	WasimPort uint16 `env:"WASIM_PORT" envDefault:"3999"   desc:"where the simulator takes orders on the loopback address; 0 takes any free port"`
 }

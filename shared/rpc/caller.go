@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -100,7 +101,8 @@ func (c *Caller) await(ctx context.Context, id string) (a answer, err error) {
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return a, fmt.Errorf("wait for answer: %w", ctx.Err())
-	case errors.Is(err, redis.Nil), ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, redis.Nil), ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded),
+		errors.Is(err, os.ErrDeadlineExceeded): // a connection's deadline may be a moment ahead of the context's
 		return a, ErrNoAnswer
 	case err != nil:
 		return a, fmt.Errorf("wait for answer: %w", err)

@@ -42,6 +42,7 @@ func connect(t *testing.T, url string) redis.UniversalClient {
 	t.Helper()
 	options, err := redis.ParseURL(url)
 	require.NoError(t, err)
+	options.ContextTimeoutEnabled, options.MaxRetries = true, -1 // as our processes have it
 	client := redis.NewClient(options)
 	t.Cleanup(func() { _ = client.Close() })
 	return client

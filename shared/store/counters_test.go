@@ -32,7 +32,7 @@ func TestCountersAreTrue(t *testing.T) {
 	f := newFixture(t)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test's choices
+	random := rand.New(rand.NewPCG(seed, 1))
 	reasons := []string{"refused", "", message.ReasonNotEnqueued}
 	statuses := message.Statuses()
 	for i := range 80 {

@@ -100,7 +100,7 @@ func (a *API) RequestPairingCode(ctx context.Context, r contract.RequestPairingC
 	if err != nil {
 		return nil, err
 	}
-	if row.JID != nil && !(session.State(row.State) == session.Failed && row.Reason == session.ReasonDeviceUnreadable) {
+	if row.JID != nil && (session.State(row.State) != session.Failed || row.Reason != session.ReasonDeviceUnreadable) {
 		return nil, problem.Session.Saying("The session is linked already").With("state", row.State)
 	}
 	// A code that is still on show would be dead once the owner asks for another one.

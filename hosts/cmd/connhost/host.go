@@ -23,7 +23,6 @@ import (
 
 	"wafleet/hosts/app"
 	"wafleet/shared/config"
-	"wafleet/shared/health"
 	"wafleet/shared/media"
 	"wafleet/shared/queue"
 	"wafleet/shared/queue/pgqueue"
@@ -113,7 +112,7 @@ func (h *host) wire(ctx context.Context) error {
 			return fmt.Errorf("WHATSAPP_ROOT_CA: %w", err)
 		}
 	}
-	boards, err := h.boards(ctx)
+	boards, err := app.Boards(ctx, h.cfg.HealthTable)
 	if err != nil {
 		return err
 	}
@@ -139,18 +138,6 @@ func (h *host) wire(ctx context.Context) error {
 	mux.HandleFunc("GET /health", h.health)
 	h.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	return nil
-}
-
-// boards are where the host reports its health to, beside Redis.
-func (h *host) boards(ctx context.Context) (map[string]health.Board, error) {
-	if h.cfg.HealthTable == "" {
-		return nil, nil
-	}
-	aws, err := awsconfig.LoadDefaultConfig(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read AWS configuration: %w", err)
-	}
-	return map[string]health.Board{"dynamodb": health.NewDynamoBoard(aws, h.cfg.HealthTable, "")}, nil
 }
 
 func openQueue(ctx context.Context, h *host, shards int) (queue.Queue, error) {

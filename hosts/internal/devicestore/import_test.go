@@ -107,8 +107,10 @@ func TestEverythingIsImported(t *testing.T) {
 	require.Equal(t, device.LID, ours.LID)
 	require.Equal(t, "Salon", ours.PushName)
 	for what, ask := range map[string]func(d *store.Device) (any, error){
-		"session":       func(d *store.Device) (any, error) { return d.Sessions.GetSession(ctx, "2002_1:0") },
-		"identity":      func(d *store.Device) (any, error) { return d.Identities.IsTrustedIdentity(ctx, "2002_1:0", [32]byte{1}) },
+		"session": func(d *store.Device) (any, error) { return d.Sessions.GetSession(ctx, "2002_1:0") },
+		"identity": func(d *store.Device) (any, error) {
+			return d.Identities.IsTrustedIdentity(ctx, "2002_1:0", [32]byte{1})
+		},
 		"prekey":        func(d *store.Device) (any, error) { return d.PreKeys.GetPreKey(ctx, 4) },
 		"uploaded":      func(d *store.Device) (any, error) { return d.PreKeys.UploadedPreKeyCount(ctx) },
 		"sender key":    func(d *store.Device) (any, error) { return d.SenderKeys.GetSenderKey(ctx, group.String(), "2002_1:0") },
@@ -117,9 +119,11 @@ func TestEverythingIsImported(t *testing.T) {
 			version, hash, err := d.AppState.GetAppStateVersion(ctx, "regular")
 			return fmt.Sprint(version, hash), err
 		},
-		"app state mac": func(d *store.Device) (any, error) { return d.AppState.GetAppStateMutationMAC(ctx, "regular", make([]byte, 32)) },
-		"contacts":      func(d *store.Device) (any, error) { return d.Contacts.GetAllContacts(ctx) },
-		"chat":          func(d *store.Device) (any, error) { return d.ChatSettings.GetChatSettings(ctx, anna) },
+		"app state mac": func(d *store.Device) (any, error) {
+			return d.AppState.GetAppStateMutationMAC(ctx, "regular", make([]byte, 32))
+		},
+		"contacts": func(d *store.Device) (any, error) { return d.Contacts.GetAllContacts(ctx) },
+		"chat":     func(d *store.Device) (any, error) { return d.ChatSettings.GetChatSettings(ctx, anna) },
 		"secret": func(d *store.Device) (any, error) {
 			secret, _, err := d.MsgSecrets.GetMessageSecret(ctx, anna, anna, "3EB0")
 			return secret, err

@@ -22,7 +22,7 @@ func (r *restless) PutManySessions(ctx context.Context, sessions map[string][]by
 	if r.times > 0 {
 		r.times--
 		for address := range sessions {
-			if err := r.SessionStore.DeleteSession(context.WithoutCancel(unrelated{ctx}), address); err != nil {
+			if err := r.DeleteSession(context.WithoutCancel(unrelated{ctx}), address); err != nil {
 				return err
 			}
 		}
@@ -31,7 +31,7 @@ func (r *restless) PutManySessions(ctx context.Context, sessions map[string][]by
 }
 
 // unrelated is a context that does not say for which send it is.
-type unrelated struct{ context.Context }
+type unrelated struct{ context.Context } //nolint:containedctx // it is one
 
 func (unrelated) Value(any) any { return nil }
 
