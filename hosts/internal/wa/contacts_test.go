@@ -59,7 +59,8 @@ func TestStrangeAnswers(t *testing.T) {
 	}{
 		"another form of the number": {
 			waBinary.Node{Tag: "user", Attrs: waBinary.Attrs{"jid": jid}, Content: []waBinary.Node{contact("in", []byte("+551187654321@c.us"))}},
-			rpc.ContactFound{Phone: "551187654321", Exists: true, JID: "5511987654321@s.whatsapp.net"}, true,
+			rpc.ContactFound{Phone: "551187654321", Exists: true, JID: "5511987654321@s.whatsapp.net"},
+			true,
 		},
 		"no address":     {waBinary.Node{Tag: "user", Content: []waBinary.Node{contact("in", []byte("+7900"))}}, rpc.ContactFound{Phone: "7900"}, true},
 		"invalid":        {waBinary.Node{Tag: "user", Attrs: waBinary.Attrs{"jid": jid}, Content: []waBinary.Node{contact("invalid", []byte("+7900"))}}, rpc.ContactFound{Phone: "7900"}, true},
