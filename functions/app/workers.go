@@ -11,6 +11,7 @@ import (
 
 	"wafleet/functions/internal/delivery"
 	"wafleet/functions/internal/sweep"
+	"wafleet/shared/media"
 	"wafleet/shared/queue"
 	"wafleet/shared/store"
 	"wafleet/shared/webhook"
@@ -21,6 +22,7 @@ type WorkersDeps struct {
 	Store   *store.Store
 	Vault   store.Sealer
 	Queue   queue.Queue
+	Media   media.Store // nil: no files are kept
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer // nil: not exported
 }
@@ -54,7 +56,7 @@ func NewWorkers(deps WorkersDeps, config WorkersConfig) (*Workers, error) {
 		return nil, fmt.Errorf("make deliverer: %w", err)
 	}
 	sweeper, err := sweep.New(sweep.Deps{
-		Store: deps.Store, Queue: deps.Queue, Logger: deps.Logger, Metrics: deps.Metrics,
+		Store: deps.Store, Queue: deps.Queue, Media: deps.Media, Logger: deps.Logger, Metrics: deps.Metrics,
 	}, sweep.Config{})
 	if err != nil {
 		return nil, fmt.Errorf("make sweeper: %w", err)

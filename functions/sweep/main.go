@@ -18,7 +18,7 @@ func main() {
 
 func newHandler(_ []string, deps app.Deps) (any, error) {
 	sweeper, err := sweep.New(sweep.Deps{
-		Store: store.New(deps.Pool, deps.Vault), Queue: deps.Queue, Logger: deps.Logger,
+		Store: store.New(deps.Pool, deps.Vault), Queue: deps.Queue, Media: deps.Media, Logger: deps.Logger,
 	}, sweep.Config{})
 	if err != nil {
 		return nil, fmt.Errorf("make sweeper: %w", err)

@@ -29,6 +29,18 @@ func answer(ctx context.Context, fleet *actor.Fleet, q rpc.Question) (any, error
 			return nil, fmt.Errorf("read question: %w", err)
 		}
 		return fleet.CheckContacts(ctx, q.CompanyID, asked.Phones)
+	case rpc.MarkRead:
+		var m rpc.ReadMark
+		if err := json.Unmarshal(q.Body, &m); err != nil {
+			return nil, fmt.Errorf("read question: %w", err)
+		}
+		return struct{}{}, fleet.MarkRead(ctx, q.CompanyID, m)
+	case rpc.ShowTyping:
+		var t rpc.Typing
+		if err := json.Unmarshal(q.Body, &t); err != nil {
+			return nil, fmt.Errorf("read question: %w", err)
+		}
+		return struct{}{}, fleet.ShowTyping(ctx, q.CompanyID, t)
 	}
 	return nil, rpc.ErrUnknown
 }

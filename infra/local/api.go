@@ -30,7 +30,7 @@ func (s *System) startAPI(ctx context.Context) error {
 // startWorkers starts what delivers webhooks and sweeps, which on AWS are functions of their own.
 func (s *System) startWorkers(ctx context.Context) error {
 	workers, err := functions.NewWorkers(functions.WorkersDeps{
-		Store: store.New(s.pool, s.vault), Vault: s.vault, Queue: s.queue, Logger: s.log.With("part", "workers"), Metrics: s.metrics,
+		Store: store.New(s.pool, s.vault), Vault: s.vault, Queue: s.queue, Media: s.media, Logger: s.log.With("part", "workers"), Metrics: s.metrics,
 	}, functions.WorkersConfig{
 		Schedule: s.settings.Schedule, Dev: s.settings.Mode.Dev(), LoopbackTargets: s.settings.AllowLoopbackTargets,
 	})

@@ -53,7 +53,7 @@ func (s *System) readKeys(context.Context) (err error) {
 // openMedia opens the place for the files of messages: a bucket, a folder that was named, or one in the data folder.
 func (s *System) openMedia(ctx context.Context) (err error) {
 	s.media, err = media.Open(ctx, media.Config{
-		Bucket: s.settings.Media.Bucket, Folder: s.mediaFolder(), Endpoint: s.settings.S3Endpoint,
+		Bucket: s.settings.Bucket, Folder: s.mediaFolder(), Endpoint: s.settings.S3Endpoint,
 	})
 	if folder, ok := s.media.(*media.Folder); ok {
 		s.stack.push("media folder", func(context.Context) error { return folder.Close() })
@@ -61,7 +61,7 @@ func (s *System) openMedia(ctx context.Context) (err error) {
 	return err
 }
 
-func (s *System) mediaFolder() string { return cmp.Or(s.settings.Media.Folder, s.dir.Path("media")) }
+func (s *System) mediaFolder() string { return cmp.Or(s.settings.Folder, s.dir.Path("media")) }
 
 // listen takes the API's port before anything is started; requests wait in it until the API serves.
 func (s *System) listen(ctx context.Context) error {

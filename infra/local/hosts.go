@@ -90,7 +90,7 @@ func (s *System) hostEnviron(hostID string) []string {
 		"DATABASE_URL=" + s.databaseURL,
 		"REDIS_URL=" + s.redisURL,
 		"QUEUE=postgres",
-		"MEDIA_BUCKET=" + s.settings.Media.Bucket,
+		"MEDIA_BUCKET=" + s.settings.Bucket,
 		"MEDIA_FOLDER=" + s.mediaFolder(),
 		"S3_ENDPOINT=" + s.settings.S3Endpoint,
 		"MASTER_KEY=" + hex.EncodeToString(s.masterKey),

@@ -14,6 +14,7 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/oapi-codegen/runtime"
@@ -536,6 +537,27 @@ func (e SessionStatusWord) Valid() bool {
 	}
 }
 
+// Defines values for TypingState.
+const (
+	Composing TypingState = "composing"
+	Paused    TypingState = "paused"
+	Recording TypingState = "recording"
+)
+
+// Valid indicates whether the value is a known member of the TypingState enum.
+func (e TypingState) Valid() bool {
+	switch e {
+	case Composing:
+		return true
+	case Paused:
+		return true
+	case Recording:
+		return true
+	default:
+		return false
+	}
+}
+
 // AcceptedMessage defines model for AcceptedMessage.
 type AcceptedMessage struct {
 	// MessageID The final WhatsApp id, fixed before the message is queued.
@@ -740,6 +762,11 @@ type DiagnosisCheckVerdict string
 // Direction defines model for Direction.
 type Direction string
 
+// Done defines model for Done.
+type Done struct {
+	Success bool `json:"success"`
+}
+
 // Error Five keys, always all there. `isRetryable` says whether the same call may succeed later, `retryAfter` after how many
 // seconds.
 type Error struct {
@@ -931,15 +958,33 @@ type Media struct {
 	Width    *int    `json:"width,omitempty"`
 }
 
+// MediaAnnouncement defines model for MediaAnnouncement.
+type MediaAnnouncement struct {
+	FileName *string `json:"fileName,omitempty"`
+	MimeType *string `json:"mimeType,omitempty"`
+
+	// Sha256 In hex digits.
+	Sha256 string `json:"sha256"`
+	Size   int64  `json:"size"`
+}
+
 // MediaContent defines model for MediaContent.
 type MediaContent struct {
-	FileName *string `json:"fileName,omitempty"`
-	MediaID  string  `json:"mediaId"`
-	MimeType *string `json:"mimeType,omitempty"`
+	// ExpiresIn For how many seconds the URL works.
+	ExpiresIn *int    `json:"expiresIn,omitempty"`
+	FileName  *string `json:"fileName,omitempty"`
+	MediaID   string  `json:"mediaId"`
+	MimeType  *string `json:"mimeType,omitempty"`
 
 	// Sha256 In hex digits.
 	Sha256 *string `json:"sha256,omitempty"`
 	Size   *int64  `json:"size,omitempty"`
+
+	// UploadHeaders What to send with it.
+	UploadHeaders map[string]string `json:"uploadHeaders,omitempty"`
+
+	// UploadURL Where to send the file that was announced, by `PUT`.
+	UploadURL *string `json:"uploadUrl,omitempty"`
 }
 
 // MediaPendingResponse defines model for MediaPendingResponse.
@@ -1568,6 +1613,16 @@ type TraceStep struct {
 	Status string `json:"status"`
 }
 
+// TypingRequest defines model for TypingRequest.
+type TypingRequest struct {
+	// CompanyID A company, by the id that its owner gave it.
+	CompanyID *CompanyID   `json:"companyId,omitempty"`
+	State     *TypingState `json:"state,omitempty"`
+}
+
+// TypingState defines model for TypingRequest.state.
+type TypingState string
+
 // UpdateCompanyRequest defines model for UpdateCompanyRequest.
 type UpdateCompanyRequest struct {
 	// Config Settings of the company, kept as they are.
@@ -1637,6 +1692,13 @@ type GetMediaParams struct {
 	CompanyID *CompanyQuery `form:"companyId,omitempty" json:"companyId,omitempty"`
 }
 
+// PutMediaParams defines parameters for PutMedia.
+type PutMediaParams struct {
+	CompanyID CompanyID `form:"companyId" json:"companyId"`
+	Expires   int64     `form:"expires" json:"expires"`
+	Signature string    `form:"signature" json:"signature"`
+}
+
 // ListMessagesParams defines parameters for ListMessages.
 type ListMessagesParams struct {
 	// Phone Only the chat with this phone number, LID or group (`…@g.us`).
@@ -1677,6 +1739,12 @@ type CancelMessageParams struct {
 
 // GetMessageParams defines parameters for GetMessage.
 type GetMessageParams struct {
+	// CompanyID The company, for a key that may act for several.
+	CompanyID *CompanyQuery `form:"companyId,omitempty" json:"companyId,omitempty"`
+}
+
+// MarkReadParams defines parameters for MarkRead.
+type MarkReadParams struct {
 	// CompanyID The company, for a key that may act for several.
 	CompanyID *CompanyQuery `form:"companyId,omitempty" json:"companyId,omitempty"`
 }
@@ -1764,6 +1832,9 @@ type MessageStatusJSONBody struct {
 	Type      EventType `json:"type"`
 }
 
+// ShowTypingJSONRequestBody defines body for ShowTyping for application/json ContentType.
+type ShowTypingJSONRequestBody = TypingRequest
+
 // CreateCompanyJSONRequestBody defines body for CreateCompany for application/json ContentType.
 type CreateCompanyJSONRequestBody = CreateCompanyRequest
 
@@ -1778,6 +1849,9 @@ type DiagnoseJSONRequestBody = DiagnoseRequest
 
 // CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
 type CreateKeyJSONRequestBody = CreateKeyRequest
+
+// UploadMediaJSONRequestBody defines body for UploadMedia for application/json ContentType.
+type UploadMediaJSONRequestBody = MediaAnnouncement
 
 // UploadMediaMultipartRequestBody defines body for UploadMedia for multipart/form-data ContentType.
 type UploadMediaMultipartRequestBody UploadMediaMultipartBody
@@ -1811,6 +1885,9 @@ type MessageStatusJSONRequestBody MessageStatusJSONBody
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ShowTyping Show that somebody writes
+	// (POST /chats/{phone}/typing)
+	ShowTyping(w http.ResponseWriter, r *http.Request, phone Recipient)
 	// CreateCompany Create a company
 	// (POST /companies)
 	CreateCompany(w http.ResponseWriter, r *http.Request, params CreateCompanyParams)
@@ -1841,6 +1918,9 @@ type ServerInterface interface {
 	// GetMedia Download a file
 	// (GET /media/{id})
 	GetMedia(w http.ResponseWriter, r *http.Request, id string, params GetMediaParams)
+	// PutMedia Send an announced file
+	// (PUT /media/{id})
+	PutMedia(w http.ResponseWriter, r *http.Request, id string, params PutMediaParams)
 	// ListMessages The history of messages
 	// (GET /messages)
 	ListMessages(w http.ResponseWriter, r *http.Request, params ListMessagesParams)
@@ -1853,6 +1933,9 @@ type ServerInterface interface {
 	// GetMessage The truth about one message
 	// (GET /messages/{id})
 	GetMessage(w http.ResponseWriter, r *http.Request, id string, params GetMessageParams)
+	// MarkRead Mark a received message as read
+	// (POST /messages/{id}/read)
+	MarkRead(w http.ResponseWriter, r *http.Request, id string, params MarkReadParams)
 	// SendMessage Send a text message
 	// (POST /send)
 	SendMessage(w http.ResponseWriter, r *http.Request, params SendMessageParams)
@@ -1902,6 +1985,32 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// ShowTyping operation middleware
+func (siw *ServerInterfaceWrapper) ShowTyping(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "phone" -------------
+	var phone Recipient
+
+	err = runtime.BindStyledParameterWithOptions("simple", "phone", r.PathValue("phone"), &phone, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "phone", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ShowTyping(w, r, phone)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // CreateCompany operation middleware
 func (siw *ServerInterfaceWrapper) CreateCompany(w http.ResponseWriter, r *http.Request) {
@@ -2226,6 +2335,74 @@ func (siw *ServerInterfaceWrapper) GetMedia(w http.ResponseWriter, r *http.Reque
 	handler.ServeHTTP(w, r)
 }
 
+// PutMedia operation middleware
+func (siw *ServerInterfaceWrapper) PutMedia(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutMediaParams
+
+	// ------------- Required query parameter "companyId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "companyId", r.URL.Query(), &params.CompanyID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "companyId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "companyId", Err: err})
+		}
+		return
+	}
+
+	// ------------- Required query parameter "expires" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "expires", r.URL.Query(), &params.Expires, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "expires"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "expires", Err: err})
+		}
+		return
+	}
+
+	// ------------- Required query parameter "signature" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "signature", r.URL.Query(), &params.Signature, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "signature"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "signature", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PutMedia(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListMessages operation middleware
 func (siw *ServerInterfaceWrapper) ListMessages(w http.ResponseWriter, r *http.Request) {
 
@@ -2459,6 +2636,48 @@ func (siw *ServerInterfaceWrapper) GetMessage(w http.ResponseWriter, r *http.Req
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetMessage(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// MarkRead operation middleware
+func (siw *ServerInterfaceWrapper) MarkRead(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params MarkReadParams
+
+	// ------------- Optional query parameter "companyId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "companyId", r.URL.Query(), &params.CompanyID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "companyId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "companyId", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.MarkRead(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3033,10 +3252,13 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/send-media", wrapper.SendMedia)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/media", wrapper.UploadMedia)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/media/{id}", wrapper.GetMedia)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/media/{id}", wrapper.PutMedia)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/messages", wrapper.ListMessages)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/messages", wrapper.PostMessage)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/messages/{id}", wrapper.CancelMessage)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/messages/{id}", wrapper.GetMessage)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/messages/{id}/read", wrapper.MarkRead)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/chats/{phone}/typing", wrapper.ShowTyping)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/contacts/check", wrapper.CheckContacts)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/sessions", wrapper.ListSessions)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/sessions/{companyId}/initialize", wrapper.InitializeSession)
@@ -3151,6 +3373,59 @@ type ProblemJSONResponse struct {
 	Body ErrorResponse
 
 	Headers ProblemResponseHeaders
+}
+
+type ShowTypingRequestObject struct {
+	Phone Recipient `json:"phone"`
+	Body  *ShowTypingJSONRequestBody
+}
+
+type ShowTypingResponseObject interface {
+	VisitShowTypingResponse(w http.ResponseWriter) error
+}
+
+type ShowTyping200JSONResponse Done
+
+func (response ShowTyping200JSONResponse) VisitShowTypingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowTypingdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response ShowTypingdefaultJSONResponse) VisitShowTypingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type CreateCompanyRequestObject struct {
@@ -3606,8 +3881,9 @@ func (response CreateKeydefaultJSONResponse) VisitCreateKeyResponse(w http.Respo
 }
 
 type UploadMediaRequestObject struct {
-	Params UploadMediaParams
-	Body   *multipart.Reader
+	Params        UploadMediaParams
+	JSONBody      *UploadMediaJSONRequestBody
+	MultipartBody *multipart.Reader
 }
 
 type UploadMediaResponseObject interface {
@@ -3753,6 +4029,60 @@ type GetMediadefaultJSONResponse struct {
 }
 
 func (response GetMediadefaultJSONResponse) VisitGetMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutMediaRequestObject struct {
+	ID     string `json:"id"`
+	Params PutMediaParams
+	Body   io.Reader
+}
+
+type PutMediaResponseObject interface {
+	VisitPutMediaResponse(w http.ResponseWriter) error
+}
+
+type PutMedia200JSONResponse MediaResponse
+
+func (response PutMedia200JSONResponse) VisitPutMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutMediadefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response PutMediadefaultJSONResponse) VisitPutMediaResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3978,6 +4308,59 @@ type GetMessagedefaultJSONResponse struct {
 }
 
 func (response GetMessagedefaultJSONResponse) VisitGetMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Allow != nil {
+		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MarkReadRequestObject struct {
+	ID     string `json:"id"`
+	Params MarkReadParams
+}
+
+type MarkReadResponseObject interface {
+	VisitMarkReadResponse(w http.ResponseWriter) error
+}
+
+type MarkRead200JSONResponse Done
+
+func (response MarkRead200JSONResponse) VisitMarkReadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MarkReaddefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response MarkReaddefaultJSONResponse) VisitMarkReadResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4754,6 +5137,9 @@ func (response CreateWebhookdefaultJSONResponse) VisitCreateWebhookResponse(w ht
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// ShowTyping Show that somebody writes
+	// (POST /chats/{phone}/typing)
+	ShowTyping(ctx context.Context, request ShowTypingRequestObject) (ShowTypingResponseObject, error)
 	// CreateCompany Create a company
 	// (POST /companies)
 	CreateCompany(ctx context.Context, request CreateCompanyRequestObject) (CreateCompanyResponseObject, error)
@@ -4784,6 +5170,9 @@ type StrictServerInterface interface {
 	// GetMedia Download a file
 	// (GET /media/{id})
 	GetMedia(ctx context.Context, request GetMediaRequestObject) (GetMediaResponseObject, error)
+	// PutMedia Send an announced file
+	// (PUT /media/{id})
+	PutMedia(ctx context.Context, request PutMediaRequestObject) (PutMediaResponseObject, error)
 	// ListMessages The history of messages
 	// (GET /messages)
 	ListMessages(ctx context.Context, request ListMessagesRequestObject) (ListMessagesResponseObject, error)
@@ -4796,6 +5185,9 @@ type StrictServerInterface interface {
 	// GetMessage The truth about one message
 	// (GET /messages/{id})
 	GetMessage(ctx context.Context, request GetMessageRequestObject) (GetMessageResponseObject, error)
+	// MarkRead Mark a received message as read
+	// (POST /messages/{id}/read)
+	MarkRead(ctx context.Context, request MarkReadRequestObject) (MarkReadResponseObject, error)
 	// SendMessage Send a text message
 	// (POST /send)
 	SendMessage(ctx context.Context, request SendMessageRequestObject) (SendMessageResponseObject, error)
@@ -4874,6 +5266,39 @@ type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
 	options     StrictHTTPServerOptions
+}
+
+// ShowTyping operation middleware
+func (sh *strictHandler) ShowTyping(w http.ResponseWriter, r *http.Request, phone Recipient) {
+	var request ShowTypingRequestObject
+
+	request.Phone = phone
+
+	var body ShowTypingJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ShowTyping(ctx, request.(ShowTypingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ShowTyping")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ShowTypingResponseObject); ok {
+		if err := validResponse.VisitShowTypingResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
 }
 
 // CreateCompany operation middleware
@@ -5118,12 +5543,23 @@ func (sh *strictHandler) UploadMedia(w http.ResponseWriter, r *http.Request, par
 	var request UploadMediaRequestObject
 
 	request.Params = params
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
 
-	if reader, err := r.MultipartReader(); err != nil {
-		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode multipart body: %w", err))
-		return
-	} else {
-		request.Body = reader
+		var body UploadMediaJSONRequestBody
+		if err := runtime.BindJSONBody(r, &body); err != nil {
+			sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+			return
+		}
+		request.JSONBody = &body
+
+	}
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data") {
+		if reader, err := r.MultipartReader(); err != nil {
+			sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode multipart body: %w", err))
+			return
+		} else {
+			request.MultipartBody = reader
+		}
 	}
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
@@ -5166,6 +5602,35 @@ func (sh *strictHandler) GetMedia(w http.ResponseWriter, r *http.Request, id str
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetMediaResponseObject); ok {
 		if err := validResponse.VisitGetMediaResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PutMedia operation middleware
+func (sh *strictHandler) PutMedia(w http.ResponseWriter, r *http.Request, id string, params PutMediaParams) {
+	var request PutMediaRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	request.Body = r.Body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PutMedia(ctx, request.(PutMediaRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutMedia")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PutMediaResponseObject); ok {
+		if err := validResponse.VisitPutMediaResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -5279,6 +5744,33 @@ func (sh *strictHandler) GetMessage(w http.ResponseWriter, r *http.Request, id s
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetMessageResponseObject); ok {
 		if err := validResponse.VisitGetMessageResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// MarkRead operation middleware
+func (sh *strictHandler) MarkRead(w http.ResponseWriter, r *http.Request, id string, params MarkReadParams) {
+	var request MarkReadRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.MarkRead(ctx, request.(MarkReadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "MarkRead")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(MarkReadResponseObject); ok {
+		if err := validResponse.VisitMarkReadResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -27,6 +27,18 @@ func (r *MessageRequest) UnmarshalJSON(b []byte) error {
 }
 
 // UnmarshalJSON reads a body exactly (see Decode).
+func (r *TypingRequest) UnmarshalJSON(b []byte) error {
+	type plain TypingRequest
+	return exactly(b, (*plain)(r))
+}
+
+// UnmarshalJSON reads a body exactly (see Decode).
+func (r *MediaAnnouncement) UnmarshalJSON(b []byte) error {
+	type plain MediaAnnouncement
+	return exactly(b, (*plain)(r))
+}
+
+// UnmarshalJSON reads a body exactly (see Decode).
 func (r *SendMediaRequest) UnmarshalJSON(b []byte) error {
 	type plain SendMediaRequest
 	return exactly(b, (*plain)(r))

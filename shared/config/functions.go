@@ -24,7 +24,7 @@ func (f *Functions) Validate() error {
 	if err := f.API.Validate(); err != nil {
 		return err
 	}
-	if err := f.Media.validate(f.Mode); err != nil {
+	if err := f.validateMedia(f.Mode); err != nil {
 		return err
 	}
 	if f.SQSEndpoint != "" && !f.Mode.Dev() {

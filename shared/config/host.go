@@ -62,7 +62,7 @@ func (h *Host) Validate() error {
 	if _, err := h.Root(); err != nil {
 		errs = append(errs, err)
 	}
-	if err := h.Media.validate(h.Mode); err != nil {
+	if err := h.validateMedia(h.Mode); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(append(errs, h.Sessions.Validate())...)

@@ -9,8 +9,8 @@ type Media struct {
 	S3Endpoint string `env:"S3_ENDPOINT"  desc:"another S3 than Amazon's; only in dev"`
 }
 
-// validate checks the settings for a mode.
-func (m Media) validate(mode Mode) error {
+// validateMedia checks the settings for a mode.
+func (m Media) validateMedia(mode Mode) error {
 	if m.S3Endpoint != "" && !mode.Dev() {
 		return errors.New("S3_ENDPOINT needs WAFLEET_ENV=dev")
 	}

@@ -63,7 +63,7 @@ func (s *Serve) Simulated() bool { return s.Peer == Simulator }
 
 // Validate checks the settings and decides what is at the other end where nothing was said.
 func (s *Serve) Validate() error {
-	if err := errors.Join(s.API.Validate(), s.Sessions.Validate(), s.Media.validate(s.Mode)); err != nil {
+	if err := errors.Join(s.API.Validate(), s.Sessions.Validate(), s.validateMedia(s.Mode)); err != nil {
 		return err
 	}
 	if s.Hosts < 1 || s.Hosts > maxHosts {

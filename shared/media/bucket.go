@@ -3,10 +3,13 @@ package media
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -88,6 +91,28 @@ func (b *Bucket) Link(ctx context.Context, key, mimeType, fileName string, life 
 		return "", fmt.Errorf("sign link: %w", err)
 	}
 	return signed.URL, nil
+}
+
+// UploadLink signs a URL that S3 takes the one file from: it compares length and hash.
+func (b *Bucket) UploadLink(
+	ctx context.Context, key string, size int64, sum [sha256.Size]byte, life time.Duration,
+) (string, map[string]string, error) {
+	if err := CheckKey(key); err != nil {
+		return "", nil, err
+	}
+	signed, err := b.links.PresignPutObject(ctx, &s3.PutObjectInput{
+		Bucket: &b.name, Key: &key, ContentLength: &size, ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(sum[:])),
+	}, s3.WithPresignExpires(life))
+	if err != nil {
+		return "", nil, fmt.Errorf("sign upload: %w", err)
+	}
+	headers := make(map[string]string)
+	for name, values := range signed.SignedHeader {
+		if !strings.EqualFold(name, "Host") && len(values) > 0 {
+			headers[name] = values[0]
+		}
+	}
+	return signed.URL, headers, nil
 }
 
 // Disposition is the header that has a browser save a file, under its name where it has one.

@@ -1,9 +1,13 @@
 package media_test
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,6 +60,23 @@ func TestALinkDownloads(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "hi", string(body))
 
+	body = []byte("hello")
+	upload, headers, err := bucket.UploadLink(t.Context(), "a/upload", int64(len(body)), sha256.Sum256(body), time.Minute)
+	require.NoError(t, err)
+	require.Contains(t, strings.ToLower(upload+fmt.Sprint(headers)), "checksum-sha256", "S3 is told what to expect")
+	request, err = http.NewRequestWithContext(t.Context(), http.MethodPut, upload, bytes.NewReader(body))
+	require.NoError(t, err)
+	for name, value := range headers {
+		request.Header.Set(name, value)
+	}
+	put, err := client.Do(request)
+	require.NoError(t, err)
+	require.NoError(t, put.Body.Close())
+	require.Equal(t, http.StatusOK, put.StatusCode)
+	require.Equal(t, body, mediatest.Get(t, bucket, "a/upload"))
+
+	_, _, err = bucket.UploadLink(t.Context(), "../x", 1, [32]byte{}, time.Minute)
+	require.ErrorIs(t, err, media.ErrBadKey)
 	_, err = bucket.Link(t.Context(), "../x", "image/png", "", time.Minute)
 	require.ErrorIs(t, err, media.ErrBadKey)
 }

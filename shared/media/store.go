@@ -40,6 +40,8 @@ type Store interface {
 type Linker interface {
 	// Link returns a URL that reads the file until the life is over, under the given type and name.
 	Link(ctx context.Context, key, mimeType, fileName string, life time.Duration) (url string, err error)
+	// UploadLink returns a URL that takes the file of this length and hash, and nothing else, by PUT with the headers.
+	UploadLink(ctx context.Context, key string, size int64, sum [sha256.Size]byte, life time.Duration) (url string, headers map[string]string, err error)
 }
 
 // keyForm keeps keys from being anything but two plain names, one below the other, wherever they end up.

@@ -13,20 +13,36 @@ import (
 	"wafleet/shared/vault"
 )
 
-// ErrNoMedia says that a company has no file of an id.
-var ErrNoMedia = errors.New("no such media")
+var (
+	// ErrNoMedia says that a company has no file of an id.
+	ErrNoMedia = errors.New("no such media")
+	// ErrMediaPending says that a file was announced, and nobody has looked at it yet.
+	ErrMediaPending = errors.New("media is announced only")
+)
 
 // mediaContext is the associated data that is sealed of a file.
 func mediaContext(mediaID string) string { return "media.about|" + mediaID }
 
 // KeepMedia records a file that is in the media store. The same file again is no error.
 func (s *Store) KeepMedia(ctx context.Context, companyID string, m message.Media) error {
+	return s.keepMedia(ctx, companyID, m, m.MimeType)
+}
+
+// AnnounceMedia records a file that its sender will put into the media store. One that is there already stays as it is.
+func (s *Store) AnnounceMedia(ctx context.Context, companyID string, m message.Media) error {
+	return s.keepMedia(ctx, companyID, m, announcedType)
+}
+
+// announcedType is in the place of the type of a file that nobody has looked at.
+const announcedType = ""
+
+func (s *Store) keepMedia(ctx context.Context, companyID string, m message.Media, mimeType string) error {
 	about, err := s.sealJSON(ctx, companyID, mediaContext(m.ID), m)
 	if err != nil {
 		return fmt.Errorf("keep media: %w", err)
 	}
 	err = s.queries.KeepMedia(ctx, s.pool, db.KeepMediaParams{
-		MediaID: m.ID, CompanyID: companyID, MimeType: m.MimeType, Size: m.Size, About: about,
+		MediaID: m.ID, CompanyID: companyID, MimeType: mimeType, Size: m.Size, About: about,
 	})
 	if err != nil {
 		return fmt.Errorf("keep media: %w", err)
@@ -34,7 +50,8 @@ func (s *Store) KeepMedia(ctx context.Context, companyID string, m message.Media
 	return nil
 }
 
-// UseMedia returns what is known of a company's file, or ErrNoMedia, and notes that it was asked for.
+// UseMedia returns what is known of a company's file, or ErrNoMedia, and notes that it was asked for. With ErrMediaPending it
+// returns what was announced.
 func (s *Store) UseMedia(ctx context.Context, companyID, mediaID string) (message.Media, error) {
 	var m message.Media
 	row, err := s.queries.UseMedia(ctx, s.pool, db.UseMediaParams{CompanyID: companyID, MediaID: mediaID})
@@ -46,6 +63,9 @@ func (s *Store) UseMedia(ctx context.Context, companyID, mediaID string) (messag
 	}
 	if err := s.openJSON(ctx, companyID, mediaContext(mediaID), row.About, &m); err != nil {
 		return m, fmt.Errorf("use media: %w", err)
+	}
+	if row.MimeType == announcedType {
+		return m, ErrMediaPending
 	}
 	return m, nil
 }

@@ -65,3 +65,20 @@ func TestAPostponedMessageIsDueLater(t *testing.T) {
 	p.MessageID = "sent"
 	require.ErrorIs(t, f.Postpone(t.Context(), f.fence, p), store.ErrNotMoved)
 }
+
+func TestAnAnnouncedFileIsPendingUntilItIsKept(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	said, is := message.Media{ID: "med_1", MimeType: "video/mp4", Size: 9}, message.Media{ID: "med_1", MimeType: "image/png", Size: 9, Width: 3}
+	for range 2 {
+		require.NoError(t, f.AnnounceMedia(t.Context(), company, said))
+		got, err := f.UseMedia(t.Context(), company, "med_1")
+		require.ErrorIs(t, err, store.ErrMediaPending)
+		require.Equal(t, said, got)
+	}
+	require.NoError(t, f.KeepMedia(t.Context(), company, is))
+	require.NoError(t, f.AnnounceMedia(t.Context(), company, said), "too late")
+	got, err := f.UseMedia(t.Context(), company, "med_1")
+	require.NoError(t, err)
+	require.Equal(t, is, got)
+}

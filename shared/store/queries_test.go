@@ -34,6 +34,7 @@ var acrossCompanies = map[string]string{
 	"EnsureKey":            "the installation's own admin key",
 	"ListNotEnqueued":      "sweep",
 	"ListExpired":          "sweep",
+	"ListUnusedMedia":      "sweep",
 	"EnqueueDueDeliveries": "sweep",
 	"DropOldSecrets":       "sweep",
 }

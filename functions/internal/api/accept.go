@@ -26,10 +26,10 @@ type outgoing struct {
 	content message.Content
 	key     *string // Idempotency-Key
 
-	asked     any                                               // what a repeated call has to ask for; nil: the content
-	file      func(ctx context.Context) (*message.Media, error) // nil: the content has none; called when it is to be queued
-	checks    []func() error                                    // what holds a first call back, and not a repeated one
-	parks     bool                                              // waits for a session that needs its user
+	asked     any                                                 // what a repeated call has to ask for; nil: the content
+	complete  func(ctx context.Context, c *message.Content) error // fetches what takes long, when the message is to be queued; may be nil
+	checks    []func() error                                      // what holds a first call back, and not a repeated one
+	parks     bool                                                // waits for a session that needs its user
 	clientRef *string
 	lane      message.Lane
 	dueAt     *time.Time    // nil: now
@@ -92,7 +92,7 @@ func (a *API) accept(ctx context.Context, o outgoing) (acceptance, error) {
 	if err != nil {
 		return acceptance{}, fmt.Errorf("prepare send: %w", err)
 	}
-	queued := sealedSend{company: o.company, shard: known.Shard, id: id, content: o.content, file: o.file}
+	queued := sealedSend{company: o.company, shard: known.Shard, id: id, content: o.content, complete: o.complete}
 	if known.MessageStatus != nil {
 		return a.repeat(ctx, queued, hash, known.MessageHash, *known.MessageStatus, *known.MessageReason)
 	}
@@ -163,21 +163,19 @@ func (a *API) spend(ctx context.Context, companyID string, limit ratelimit.Limit
 
 // sealedSend is a message on its way into the queue.
 type sealedSend struct {
-	company string
-	shard   int
-	id      string
-	content message.Content
-	file    func(ctx context.Context) (*message.Media, error)
+	company  string
+	shard    int
+	id       string
+	content  message.Content
+	complete func(ctx context.Context, c *message.Content) error
 }
 
 // seal makes the body that travels through the queue.
 func (a *API) seal(ctx context.Context, s sealedSend) ([]byte, error) {
-	if s.file != nil {
-		file, err := s.file(ctx)
-		if err != nil {
+	if s.complete != nil {
+		if err := s.complete(ctx, &s.content); err != nil {
 			return nil, err
 		}
-		s.content.Media = file
 	}
 	text, err := s.content.Encode()
 	if err != nil {

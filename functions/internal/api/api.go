@@ -60,6 +60,7 @@ type API struct {
 	contacts *contacts
 	keys     *auth.Authenticator
 	ids      message.IDs
+	secret   []byte // of the installation
 	shards   int
 	targets  *webhook.Targets
 	media    media.Store
@@ -84,7 +85,7 @@ func New(d Deps) *API {
 		board: rpc.NewBoard(d.Redis), hosts: health.NewRedisBoard(d.Redis), limiter: ratelimit.New(d.Redis, d.Logger),
 		codes: ratelimit.NewPairing(d.Redis, d.Logger), keys: auth.New(d.Store.Pool()),
 		live: rpc.NewCaller(d.Redis), contacts: newContacts(d.Redis, d.Logger),
-		ids: message.NewIDs(d.Installation.IDSecret), shards: d.Installation.Shards,
+		ids: message.NewIDs(d.Installation.IDSecret), secret: d.Installation.IDSecret, shards: d.Installation.Shards,
 		targets: targets, media: d.Media, fetcher: media.NewFetcher(targets, nil), voices: media.FindTranscoder(d.Config.FFmpeg),
 		config: d.Config, logger: d.Logger, started: time.Now(),
 		registry: d.Registry, counts: newCounters(d.Registry),

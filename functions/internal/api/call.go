@@ -13,6 +13,7 @@ import (
 type call struct {
 	requestID string
 	accept    string
+	base      string      // of our URLs, as the caller knows us
 	header    http.Header // of the answer
 	principal *auth.Principal
 
@@ -42,5 +43,9 @@ func newCall(w http.ResponseWriter, r *http.Request) *call {
 		id = "req_" + rand.Text()
 	}
 	w.Header().Set("X-Request-Id", id)
-	return &call{requestID: id, accept: r.Header.Get("Accept"), header: w.Header()}
+	scheme := "http"
+	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
+		scheme = "https"
+	}
+	return &call{requestID: id, accept: r.Header.Get("Accept"), base: scheme + "://" + r.Host, header: w.Header()}
 }

@@ -48,7 +48,7 @@ func (a *API) CancelMessage(ctx context.Context, r contract.CancelMessageRequest
 	if err != nil {
 		return nil, fmt.Errorf("cancel message: %w", err)
 	}
-	a.announce(ctx, deliveries)
+	a.tell(ctx, deliveries)
 	return canceled(r.ID), nil
 }
 
@@ -70,8 +70,8 @@ func (a *API) notCanceled(ctx context.Context, companyID, id string) (contract.C
 	return nil, problem.NotCancelable.Saying("The message is "+status).With("messageId", id).With("status", status)
 }
 
-// announce has the webhooks told of an event at once. What it misses the sweeper finds.
-func (a *API) announce(ctx context.Context, deliveries []store.Delivery) {
+// tell has the webhooks told of an event at once. What it misses the sweeper finds.
+func (a *API) tell(ctx context.Context, deliveries []store.Delivery) {
 	if err := webhook.EnqueueDeliveries(ctx, a.queue, deliveries); err != nil {
 		a.logger.WarnContext(ctx, "webhook.left_to_sweep", "deliveries", len(deliveries), "error", err)
 	}

@@ -122,7 +122,7 @@ func (o *outgoing) schedule(r *contract.MessageRequest) error {
 // contentOf takes over what the content has of the request as it is.
 func contentOf(kind message.Kind, r *contract.MessageRequest) message.Content {
 	c := message.Content{Kind: kind}
-	switch kind { //nolint:exhaustive // the others have a file, or nothing
+	switch kind {
 	case message.Text, message.Edit:
 		c.Text = value(r.Text)
 	case message.Reaction:

@@ -77,7 +77,7 @@ func TestPostMessageRefuses(t *testing.T) {
 	b.company(t, "962302", session.Connected)
 	text := func(rest string) string { return `{"to":"79001234567","type":"text","text":"x",` + rest + `}` }
 	options := `["` + strings.Join(strings.Split("abcdefghijklm", ""), `","`) + `"]`
-	for name, tc := range map[string]struct{ body, field string }{
+	for name, tc := range map[string]struct{ body, field string }{ //nolint:paralleltest // what they leave is looked at afterwards
 		"no type":               {`{"to":"79001234567","text":"x"}`, "type"},
 		"unknown type":          {`{"to":"79001234567","type":"fax","text":"x"}`, "type"},
 		"received only":         {`{"to":"79001234567","type":"unsupported","text":"x"}`, "type"},
@@ -115,7 +115,7 @@ func TestPostMessageRefuses(t *testing.T) {
 		"unknown priority":      {text(`"priority":"most"`), "priority"},
 		"unknown field":         {text(`"colour":"red"`), "colour"},
 	} {
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // what is left is looked at afterwards
+		t.Run(name, func(t *testing.T) {
 			a := b.post(t, tc.body).status(400).code("VALIDATION_ERROR")
 			require.Equal(t, tc.field, a.value("error", "details", "field"), a.Body.String())
 		})

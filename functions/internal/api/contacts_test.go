@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -63,10 +64,17 @@ func (h *host) calls() [][]string {
 // attend gives the companies of shard 1 an owner that answers.
 func (b *bundle) attend(t *testing.T) *host {
 	t.Helper()
-	owned(t, b)
 	h := &host{}
+	b.attendWith(t, h.answer)
+	return h
+}
+
+// attendWith is attend with answers of a test's own.
+func (b *bundle) attendWith(t *testing.T, answer rpc.Answerer) {
+	t.Helper()
+	owned(t, b)
 	client := redis.NewClient(&redis.Options{Addr: b.redis.Addr(), MaxRetries: -1})
-	r := rpc.NewResponder(client, slog.New(slog.DiscardHandler), func(context.Context, rpc.Owner) error { return nil }, h.answer)
+	r := rpc.NewResponder(client, slog.New(slog.DiscardHandler), func(context.Context, rpc.Owner) error { return nil }, answer)
 	require.NoError(t, r.Start(t.Context()))
 	t.Cleanup(func() {
 		_ = r.Stop(context.Background())
@@ -77,7 +85,6 @@ func (b *bundle) attend(t *testing.T) *host {
 	require.Eventually(t, func() bool {
 		return b.redis.PubSubNumSub(fmt.Sprintf("wafleet:rpc:1:%s", owner.Term))[fmt.Sprintf("wafleet:rpc:1:%s", owner.Term)] == 1
 	}, 5*time.Second, time.Millisecond)
-	return h
 }
 
 func check(t *testing.T, b *bundle, phones ...string) answer {
@@ -131,7 +138,7 @@ func TestContactsThatCannotBeChecked(t *testing.T) {
 		{rpc.ErrOffline, 409, "SESSION_ERROR"},
 		{rpc.ErrWhatsApp, 502, "PROVIDER_ERROR"},
 		{rpc.ErrUnknown, 503, "CONNECTION_ERROR"},
-		{fmt.Errorf("secret"), 503, "CONNECTION_ERROR"},
+		{errors.New("secret"), 503, "CONNECTION_ERROR"},
 	} {
 		h.set(tc.err)
 		a = check(t, b, "79001234562").status(tc.status).code(tc.code)

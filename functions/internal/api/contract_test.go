@@ -21,7 +21,7 @@ type operation struct {
 }
 
 type document struct {
-	Paths      map[string]struct{ Get, Post, Patch, Delete *operation }
+	Paths      map[string]struct{ Get, Put, Post, Patch, Delete *operation }
 	Components struct {
 		Schemas map[string]struct{ Enum []string }
 	}
@@ -38,7 +38,7 @@ func TestRoutesAreTheContracts(t *testing.T) {
 	t.Parallel()
 	documented := map[string]route{}
 	for path, item := range parseContract(t).Paths {
-		for method, op := range map[string]*operation{"GET": item.Get, "POST": item.Post, "PATCH": item.Patch, "DELETE": item.Delete} {
+		for method, op := range map[string]*operation{"GET": item.Get, "PUT": item.Put, "POST": item.Post, "PATCH": item.Patch, "DELETE": item.Delete} {
 			if op == nil {
 				continue
 			}

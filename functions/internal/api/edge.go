@@ -15,6 +15,7 @@ import (
 
 	"wafleet/functions/internal/auth"
 	contract "wafleet/shared/api"
+	"wafleet/shared/media"
 	"wafleet/shared/problem"
 )
 
@@ -28,7 +29,7 @@ const (
 )
 
 // maxBodies are the sizes of the largest bodies by route.
-var maxBodies = map[string]int64{"POST /messages": 4 << 20, "POST /media": maxUpload + formOverhead}
+var maxBodies = map[string]int64{"POST /messages": 4 << 20, "POST /media": maxUpload + formOverhead, "PUT /media/{id}": media.MaxSize}
 
 // maxBodyOf is how large the body of a pattern that the mux matched may be.
 func maxBodyOf(pattern string) int64 {
@@ -74,7 +75,7 @@ func (e *edge) serve(w *recorder, r *http.Request, pattern string) {
 		e.api.fail(w, r, err)
 		return
 	}
-	if err := checkBody(w, r, maxBodyOf(pattern)); err != nil {
+	if err := checkBody(w, r, pattern); err != nil {
 		e.api.fail(w, r, err)
 		return
 	}
@@ -132,15 +133,13 @@ func (a *API) admit(r *http.Request, pattern string) error {
 }
 
 // checkBody reads the body of a request that has one and puts it back, once it is known to be one JSON document.
-func checkBody(w http.ResponseWriter, r *http.Request, most int64) error {
+func checkBody(w http.ResponseWriter, r *http.Request, pattern string) error {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
-	if strings.HasSuffix(r.URL.Path, "/media") {
-		if !isForm(r.Header) {
-			return problem.UnsupportedMedia.Saying("Content-Type must be multipart/form-data")
-		}
-		r.Body = http.MaxBytesReader(w, r.Body, most) // read piece by piece
+	most := maxBodyOf(pattern)
+	if strings.HasSuffix(pattern, "/media/{id}") || (strings.HasSuffix(pattern, "/media") && isForm(r.Header)) {
+		r.Body = http.MaxBytesReader(w, r.Body, most) // files are read piece by piece
 		return nil
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
@@ -162,8 +161,8 @@ func checkBody(w http.ResponseWriter, r *http.Request, most int64) error {
 
 // isForm says that a body is a form with files.
 func isForm(h http.Header) bool {
-	media, _, err := mime.ParseMediaType(h.Get("Content-Type"))
-	return err == nil && media == "multipart/form-data"
+	kind, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	return err == nil && kind == "multipart/form-data"
 }
 
 // checkMedia takes JSON, and what names no type at all.
@@ -175,8 +174,8 @@ func checkMedia(h http.Header) error {
 	if given == "" {
 		return nil
 	}
-	media, params, err := mime.ParseMediaType(given)
-	if err != nil || (media != "application/json" && !strings.HasSuffix(media, "+json")) {
+	kind, params, err := mime.ParseMediaType(given)
+	if err != nil || (kind != "application/json" && !strings.HasSuffix(kind, "+json")) {
 		return problem.UnsupportedMedia
 	}
 	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {

@@ -13,11 +13,11 @@ import (
 	"path"
 	"strings"
 
+	"wafleet/functions/internal/preview"
 	contract "wafleet/shared/api"
 	"wafleet/shared/media"
 	"wafleet/shared/message"
 	"wafleet/shared/problem"
-	"wafleet/shared/store"
 )
 
 // source is where a message's file comes from: one of the first three.
@@ -41,8 +41,17 @@ func (a *API) attach(o *outgoing, r *contract.MessageRequest) error {
 			return err
 		}
 		kind := checked.Kind
-		o.file = func(ctx context.Context) (*message.Media, error) { return a.file(ctx, o.company, kind, from) }
+		o.complete = func(ctx context.Context, c *message.Content) (err error) {
+			c.Media, err = a.file(ctx, o.company, kind, from)
+			return err
+		}
 		checked.Media = &message.Media{ID: "to come", FileName: from.fileName}
+	}
+	if r.LinkPreview != nil && *r.LinkPreview {
+		o.complete = func(ctx context.Context, c *message.Content) (err error) {
+			c.Preview, err = preview.Of(ctx, a.fetcher, c.Text)
+			return err
+		}
 	}
 	return fieldProblem(checked.Validate())
 }
@@ -88,12 +97,9 @@ func noMediaStore() error {
 
 // knownFile is a file that is in the store already.
 func (a *API) knownFile(ctx context.Context, companyID string, kind message.Kind, from source) (*message.Media, error) {
-	m, err := a.store.UseMedia(ctx, companyID, *from.id)
-	if errors.Is(err, store.ErrNoMedia) {
-		return nil, problem.NotFound.Saying("There is no such media").With("mediaId", *from.id).With("field", "mediaId")
-	}
+	m, err := a.useFile(ctx, companyID, *from.id)
 	if err != nil {
-		return nil, err
+		return nil, referenceProblem("mediaId", err)
 	}
 	if from.fileName != "" {
 		m.FileName = from.fileName

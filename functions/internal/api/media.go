@@ -32,7 +32,17 @@ func (a *API) UploadMedia(ctx context.Context, r contract.UploadMediaRequestObje
 	if a.media == nil {
 		return nil, noMediaStore()
 	}
-	part, err := filePart(r.Body)
+	if r.JSONBody != nil {
+		m, err := a.announce(ctx, companyID, r.JSONBody)
+		if err != nil {
+			return nil, err
+		}
+		return mediaKept(m), nil
+	}
+	if r.MultipartBody == nil {
+		return nil, problem.UnsupportedMedia.Saying("Content-Type must be multipart/form-data, or application/json to announce a file")
+	}
+	part, err := filePart(r.MultipartBody)
 	if err != nil {
 		return nil, err
 	}
@@ -48,26 +58,28 @@ func (a *API) UploadMedia(ctx context.Context, r contract.UploadMediaRequestObje
 	if err = errors.Join(err, file.Close()); err != nil {
 		return nil, err
 	}
+	return mediaKept(*contentAnswer(message.Content{Media: m}).Media), nil
+}
+
+func mediaKept(m contract.MediaContent) contract.UploadMedia201JSONResponse {
 	return contract.UploadMedia201JSONResponse{
-		Body:    contract.MediaResponse{Success: true, Data: *contentAnswer(message.Content{Media: m}).Media},
-		Headers: contract.UploadMedia201ResponseHeaders{Location: new(contract.BasePath + "/media/" + m.ID)},
-	}, nil
+		Body:    contract.MediaResponse{Success: true, Data: m},
+		Headers: contract.UploadMedia201ResponseHeaders{Location: new(contract.BasePath + "/media/" + m.MediaID)},
+	}
 }
 
 // filePart finds the file of a form.
 func filePart(form *multipart.Reader) (*multipart.Part, error) {
-	for {
-		part, err := form.NextPart()
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil, invalid("file", "file is required")
-		case err != nil:
-			return nil, problem.Validation.Saying("The form cannot be read").Because(err)
-		case part.FormName() != "file":
-			return nil, invalid(part.FormName(), part.FormName()+" is not a known field")
-		}
-		return part, nil
+	part, err := form.NextPart()
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, invalid("file", "file is required")
+	case err != nil:
+		return nil, problem.Validation.Saying("The form cannot be read").Because(err)
+	case part.FormName() != "file":
+		return nil, invalid(part.FormName(), part.FormName()+" is not a known field")
 	}
+	return part, nil
 }
 
 // GetMedia returns a file of the company's, or leads to it.
@@ -79,7 +91,7 @@ func (a *API) GetMedia(ctx context.Context, r contract.GetMediaRequestObject) (c
 	if a.media == nil {
 		return nil, noMediaStore()
 	}
-	m, err := a.store.UseMedia(ctx, companyID, r.ID)
+	m, err := a.useFile(ctx, companyID, r.ID)
 	if errors.Is(err, store.ErrNoMedia) {
 		return a.fetchFile(ctx, companyID, r.ID)
 	}
@@ -90,7 +102,7 @@ func (a *API) GetMedia(ctx context.Context, r contract.GetMediaRequestObject) (c
 }
 
 func noMedia(id string) error {
-	return problem.NotFound.Saying("There is no such media").With("mediaId", id)
+	return problem.NotFound.Saying("There is no such media").With("mediaId", id).Because(store.ErrNoMedia)
 }
 
 // serveFile answers with a file that is in the store. A browser saves it and takes it for nothing but what we say.

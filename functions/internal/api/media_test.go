@@ -11,6 +11,7 @@ import (
 	"net/textproto"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -93,7 +94,9 @@ func TestUploadRefuses(t *testing.T) {
 	b.upload(t, b.admin, "file", "x", "", make([]byte, 4<<20+1)).status(413).code("MEDIA_TOO_LARGE")
 	b.upload(t, b.admin, "file", "x", "", make([]byte, 5<<20)).status(413).code("MEDIA_TOO_LARGE")
 	b.upload(t, b.admin, "file", "x", "", make([]byte, 4<<20)).status(201)
-	b.do(t, http.MethodPost, "/media?companyId=962302", b.admin, `{"file":"x"}`).status(415).code("UNSUPPORTED_MEDIA_TYPE")
+	b.do(t, http.MethodPost, "/media?companyId=962302", b.admin, `{"file":"x"}`).status(400).code("VALIDATION_ERROR")
+	b.do(t, http.MethodPost, "/media?companyId=962302", b.admin, "x", "Content-Type", "image/png").status(415).code("UNSUPPORTED_MEDIA_TYPE")
+	b.do(t, http.MethodPost, "/media?companyId=962302", b.admin, "").status(415).code("UNSUPPORTED_MEDIA_TYPE")
 	b.do(t, http.MethodPost, "/media?companyId=962302", b.admin, `--x`, "Content-Type", "multipart/form-data; boundary=x").status(400)
 	b.do(t, http.MethodPost, "/media?companyId=962302", b.admin, `--x`, "Content-Type", "multipart/form-data").status(400)
 	b.do(t, http.MethodGet, "/media/nothing?companyId=962302", b.admin, "").status(404).code("NOT_FOUND")
@@ -197,7 +200,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 	b.company(t, "962302", session.Connected)
 	b.exec(t, `UPDATE companies SET rate_burst = 100`)
 	site, visits := web(t)
-	for name, tc := range map[string]struct {
+	for name, tc := range map[string]struct { //nolint:paralleltest // what they leave is looked at afterwards
 		body   string
 		status int
 		code   string
@@ -222,7 +225,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 		"a local file":           {`{"type":"image","mediaUrl":"file:///etc/passwd"}`, 400, "MEDIA_FETCH_BLOCKED"},
 		"not a URL":              {`{"type":"image","mediaUrl":"image.jpg"}`, 400, "MEDIA_FETCH_BLOCKED"},
 	} {
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // what is left is looked at afterwards
+		t.Run(name, func(t *testing.T) {
 			b.post(t, strings.Replace(tc.body, "{", `{"to":"79001234567",`, 1)).status(tc.status).code(tc.code)
 		})
 	}
@@ -230,6 +233,24 @@ func TestFilesThatAreRefused(t *testing.T) {
 	require.Zero(t, scan[int](t, b, `SELECT count(*) FROM media`))
 	require.Positive(t, visits.Load())
 	require.NotContains(t, b.logs.String(), "169.254.169.254/latest", "URLs may hold tokens")
+}
+
+func TestALinkIsShown(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.company(t, "962302", session.Connected)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, "<title>Salon</title>")
+	}))
+	t.Cleanup(server.Close)
+	body := `{"to":"79001234567","type":"text","text":"see ` + server.URL + `/x","linkPreview":true}`
+	b.post(t, body).status(202)
+	require.Equal(t, &message.LinkPreview{URL: server.URL + "/x", Title: "Salon"}, b.accepted(t).Preview)
+	b.post(t, strings.Replace(body, "true", "false", 1)).status(202)
+	require.Nil(t, b.accepted(t).Preview)
+	b.post(t, strings.Replace(body, server.URL, "http://169.254.169.254", 1)).status(202)
+	require.Nil(t, b.accepted(t).Preview, "a page that cannot be had is no error")
 }
 
 // Nothing is fetched for a message that will not be taken anyway.
@@ -281,6 +302,10 @@ type linking struct{ media.Store }
 
 func (linking) Link(_ context.Context, key, mimeType, fileName string, life time.Duration) (string, error) {
 	return "https://bucket.example/" + key + "?" + mimeType + fileName + life.String(), nil
+}
+
+func (linking) UploadLink(_ context.Context, key string, size int64, _ [32]byte, life time.Duration) (string, map[string]string, error) {
+	return "https://bucket.example/" + key + "?" + strconv.FormatInt(size, 10) + life.String(), map[string]string{"X-Sum": "1"}, nil
 }
 
 // full is a store that takes nothing.

@@ -30,7 +30,7 @@ func preferredWait(header *string) time.Duration {
 		if err != nil {
 			return 0
 		}
-		return min(time.Duration(n)*time.Second, maxAckWait) //nolint:gosec // 32 bits
+		return min(time.Duration(n)*time.Second, maxAckWait)
 	}
 	return 0
 }

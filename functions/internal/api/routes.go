@@ -17,15 +17,18 @@ type route struct {
 
 // routes has every operation by its pattern, without the base path.
 var routes = map[string]route{
-	"POST /send":            {"messages", auth.Send},
-	"POST /send-media":      {"messages", auth.Send},
-	"POST /media":           {"messages", auth.Send},
-	"GET /media/{id}":       {"messages", auth.Read},
-	"POST /messages":        {"messages", auth.Send},
-	"GET /messages":         {"messages", auth.Read},
-	"DELETE /messages/{id}": {"messages", auth.Send},
-	"GET /messages/{id}":    {"messages", auth.Read},
-	"POST /contacts/check":  {"messages", auth.Send},
+	"POST /send":                 {"messages", auth.Send},
+	"POST /send-media":           {"messages", auth.Send},
+	"POST /media":                {"messages", auth.Send},
+	"GET /media/{id}":            {"messages", auth.Read},
+	"PUT /media/{id}":            {"messages", ""},
+	"POST /messages":             {"messages", auth.Send},
+	"GET /messages":              {"messages", auth.Read},
+	"DELETE /messages/{id}":      {"messages", auth.Send},
+	"GET /messages/{id}":         {"messages", auth.Read},
+	"POST /messages/{id}/read":   {"messages", auth.Send},
+	"POST /chats/{phone}/typing": {"messages", auth.Send},
+	"POST /contacts/check":       {"messages", auth.Send},
 
 	"GET /sessions":                           {"sessions", auth.Read},
 	"POST /sessions/{companyId}/initialize":   {"sessions", auth.Session},

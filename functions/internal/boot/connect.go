@@ -53,7 +53,7 @@ func (r *Running) connect(ctx context.Context, settings config.Functions) (app.D
 		return deps, err
 	}
 	deps.Media, err = media.Open(ctx, media.Config{
-		Bucket: settings.Media.Bucket, Folder: settings.Media.Folder, Endpoint: settings.S3Endpoint,
+		Bucket: settings.Bucket, Folder: settings.Folder, Endpoint: settings.S3Endpoint,
 	})
 	return deps, err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wafleet/functions/internal/delivery"
+	"wafleet/shared/media"
 	"wafleet/shared/store"
 	"wafleet/shared/store/db"
 	"wafleet/shared/webhook"
@@ -35,12 +36,14 @@ const (
 	labelExpired     = "expired"
 	labelDeliveries  = "deliveries"
 	labelSecrets     = "secrets"
+	labelMedia       = "media"
 )
 
 // Deps is what a Sweeper works with.
 type Deps struct {
 	Store   *store.Store
 	Queue   webhook.Sender
+	Media   media.Store // nil: no files are kept
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer // nil: not exported
 }
@@ -60,24 +63,26 @@ type Sweeper struct {
 	log      *slog.Logger
 	swept    *prometheus.CounterVec
 	page     int
+	media    media.Store
 
 	// mu guards what follows.
-	mu         sync.Mutex
-	partitions time.Time // when they were last looked after
+	mu          sync.Mutex
+	partitions  time.Time // when they were last looked after
+	mediaLooked time.Time // when all unused files had been deleted
 }
 
 // New returns a sweeper, or an error if its metrics cannot be registered.
 func New(deps Deps, config Config) (*Sweeper, error) {
 	s := &Sweeper{
-		store: deps.Store, queries: deps.Store.Queries(), queue: deps.Queue, log: deps.Logger,
+		store: deps.Store, queries: deps.Store.Queries(), queue: deps.Queue, media: deps.Media, log: deps.Logger,
 		enqueuer: delivery.NewEnqueuer(deps.Store, deps.Queue),
 		swept: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "wafleet_swept_total",
-			Help: "What the sweeper found behind: messages not_enqueued and expired, webhook deliveries, old secrets.",
+			Help: "What the sweeper found behind: messages not_enqueued and expired, webhook deliveries, old secrets, unused media.",
 		}, []string{"what"}),
 		page: cmp.Or(config.Page, defaultPage),
 	}
-	for _, label := range []string{labelNotEnqueued, labelExpired, labelDeliveries, labelSecrets} {
+	for _, label := range []string{labelNotEnqueued, labelExpired, labelDeliveries, labelSecrets, labelMedia} {
 		s.swept.WithLabelValues(label) // a rate needs a zero to start from
 	}
 	if deps.Metrics != nil {
@@ -101,6 +106,7 @@ func (s *Sweeper) Run(ctx context.Context) error {
 		{"fail messages that were not enqueued", s.failNotEnqueued},
 		{"expire messages", s.expire},
 		{"drop old secrets", s.dropOldSecrets},
+		{"drop unused media", s.dropUnusedMedia},
 	} {
 		if ctx.Err() != nil {
 			break

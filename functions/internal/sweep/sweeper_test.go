@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"wafleet/functions/internal/sweep"
+	"wafleet/shared/media"
 	"wafleet/shared/message"
 	"wafleet/shared/queue"
 	"wafleet/shared/store"
@@ -35,6 +36,7 @@ type bundle struct {
 	store   *store.Store
 	vault   *vault.Vault
 	queue   *outgoing
+	media   *media.Folder
 	logs    *bytes.Buffer
 	metrics *prometheus.Registry
 	sweeper *sweep.Sweeper
@@ -51,8 +53,11 @@ func newBundle(t *testing.T, page int) *bundle {
 	}
 	b.store = store.New(pool, b.vault)
 	b.company(t, company)
+	b.media, err = media.OpenFolder(t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.media.Close()) })
 	b.sweeper, err = sweep.New(sweep.Deps{
-		Store: b.store, Queue: b.queue, Metrics: b.metrics, Logger: slog.New(slog.NewJSONHandler(b.logs, nil)),
+		Store: b.store, Queue: b.queue, Media: b.media, Metrics: b.metrics, Logger: slog.New(slog.NewJSONHandler(b.logs, nil)),
 	}, sweep.Config{Page: page})
 	require.NoError(t, err)
 	return b

@@ -123,7 +123,7 @@ func (h *host) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	files, err := media.Open(ctx, media.Config{Bucket: h.cfg.Media.Bucket, Folder: h.cfg.Media.Folder, Endpoint: h.cfg.S3Endpoint})
+	files, err := media.Open(ctx, media.Config{Bucket: h.cfg.Bucket, Folder: h.cfg.Folder, Endpoint: h.cfg.S3Endpoint})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,24 @@ import (
 	"wafleet/shared/session"
 )
 
+func TestWhatAChatIsShown(t *testing.T) {
+	t.Parallel()
+	b := setup(t, quick)
+	read, typing := rpc.ReadMark{Chat: "1@lid", Sender: "1@lid", WAMessageID: "3A"}, rpc.Typing{Chat: "1@lid", State: rpc.Composing}
+	require.ErrorIs(t, b.fleet.MarkRead(t.Context(), company, read), rpc.ErrOffline)
+	require.ErrorIs(t, b.fleet.ShowTyping(t.Context(), company, typing), rpc.ErrOffline)
+
+	c := b.online(t)
+	require.NoError(t, b.fleet.MarkRead(t.Context(), company, read))
+	require.NoError(t, b.fleet.ShowTyping(t.Context(), company, typing))
+	b.set(func(s *script) { require.Equal(t, []any{read, typing}, s.shown) })
+
+	c.companyID = "refused"
+	require.ErrorIs(t, b.fleet.MarkRead(t.Context(), company, read), rpc.ErrWhatsApp)
+	require.ErrorIs(t, b.fleet.ShowTyping(t.Context(), company, typing), rpc.ErrWhatsApp)
+	c.companyID = company
+}
+
 // Only a company that is connected here can be asked.
 func TestCheckContactsNeedsAConnection(t *testing.T) {
 	t.Parallel()

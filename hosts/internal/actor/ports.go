@@ -81,6 +81,10 @@ type Conn interface {
 	Logout(ctx context.Context) error
 	// CheckContacts asks WhatsApp which numbers it knows; the answers come in the order of the numbers.
 	CheckContacts(ctx context.Context, phones []string) ([]rpc.ContactFound, error)
+	// MarkRead tells the sender of a message that it was read.
+	MarkRead(ctx context.Context, m rpc.ReadMark) error
+	// ShowTyping shows a chat that somebody writes.
+	ShowTyping(ctx context.Context, t rpc.Typing) error
 }
 
 // Outgoing is a message to put on the wire.

@@ -55,6 +55,7 @@ type script struct {
 	newest    string   // that WhatsApp tells; empty: it does not
 	unlinked  int      // farewells to the phone
 	uploads   int      // that succeeded
+	shown     []any    // in chats
 	fetched   int      // how often it was asked
 	opened    []string // jids
 	conns     chan *conn
@@ -425,6 +426,21 @@ func (c *conn) Logout(context.Context) error {
 	c.script.mu.Lock()
 	defer c.script.mu.Unlock()
 	c.script.unlinked++
+	return nil
+}
+
+func (c *conn) MarkRead(_ context.Context, m rpc.ReadMark) error { return c.show(m) }
+
+func (c *conn) ShowTyping(_ context.Context, t rpc.Typing) error { return c.show(t) }
+
+// show notes what a chat was shown.
+func (c *conn) show(what any) error {
+	if c.companyID == "refused" {
+		return errors.New("refused")
+	}
+	c.script.mu.Lock()
+	defer c.script.mu.Unlock()
+	c.script.shown = append(c.script.shown, what)
 	return nil
 }
 

@@ -52,8 +52,9 @@ func encode(c message.Content, upload *message.Upload) (*waE2E.Message, error) {
 		return &waE2E.Message{ProtocolMessage: &waE2E.ProtocolMessage{
 			Key: keyOf(c.Target), Type: waE2E.ProtocolMessage_REVOKE.Enum(),
 		}}, nil
+	default:
+		return encodeText(c, context), nil
 	}
-	return encodeText(c, context), nil
 }
 
 // encodeText takes the short form where there is nothing but the text, as WhatsApp's own apps do.
@@ -117,10 +118,9 @@ func quoted(r message.Ref) *waE2E.Message {
 		return &waE2E.Message{DocumentMessage: &waE2E.DocumentMessage{Caption: optional(r.Text)}}
 	case message.Sticker:
 		return &waE2E.Message{StickerMessage: &waE2E.StickerMessage{}}
-	case message.Text, message.Location, message.ContactCard, message.Poll, message.Reaction, message.Edit, message.Revoke,
-		message.Unsupported:
+	default:
+		return &waE2E.Message{Conversation: &r.Text}
 	}
-	return &waE2E.Message{Conversation: &r.Text}
 }
 
 // keyOf is how WhatsApp names a message of a chat.

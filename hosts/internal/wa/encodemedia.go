@@ -69,7 +69,7 @@ func document(c message.Content, up *message.Upload, context *waE2E.ContextInfo,
 
 // mediaType is what WhatsApp calls the files of a kind; the keys of a file are derived with it.
 func mediaType(kind message.Kind) whatsmeow.MediaType {
-	switch kind { //nolint:exhaustive // the others have no file
+	switch kind {
 	case message.Video:
 		return whatsmeow.MediaVideo
 	case message.Audio, message.Voice:
@@ -86,5 +86,5 @@ func number(n int) *uint32 {
 	if n <= 0 {
 		return nil
 	}
-	return new(uint32(min(n, 1<<31))) //nolint:gosec // bounded
+	return new(uint32(min(n, 1<<31)))
 }

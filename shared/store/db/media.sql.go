@@ -9,6 +9,25 @@ import (
 	"context"
 )
 
+const dropMedia = `-- name: DropMedia :execrows
+DELETE FROM media WHERE company_id = $1 AND media_id = $2 AND used_at < now() - make_interval(secs => $3::float8)
+`
+
+type DropMediaParams struct {
+	CompanyID string
+	MediaID   string
+	Age       float64
+}
+
+// 0 rows: it was used meanwhile.
+func (q *Queries) DropMedia(ctx context.Context, db DBTX, arg DropMediaParams) (int64, error) {
+	result, err := db.Exec(ctx, dropMedia, arg.CompanyID, arg.MediaID, arg.Age)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const getMediaUpload = `-- name: GetMediaUpload :one
 SELECT upload FROM media_uploads
 WHERE company_id = $1 AND media_id = $2 AND kind = $3 AND uploaded_at > now() - interval '7 days'
@@ -30,7 +49,11 @@ func (q *Queries) GetMediaUpload(ctx context.Context, db DBTX, arg GetMediaUploa
 
 const keepMedia = `-- name: KeepMedia :exec
 INSERT INTO media (media_id, company_id, mime_type, size, about) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (company_id, media_id) DO UPDATE SET used_at = now()
+ON CONFLICT (company_id, media_id) DO UPDATE SET
+    used_at = now(),
+    mime_type = CASE WHEN media.mime_type = '' THEN excluded.mime_type ELSE media.mime_type END,
+    size = CASE WHEN media.mime_type = '' THEN excluded.size ELSE media.size END,
+    about = CASE WHEN media.mime_type = '' THEN excluded.about ELSE media.about END
 `
 
 type KeepMediaParams struct {
@@ -41,7 +64,8 @@ type KeepMediaParams struct {
 	About     []byte
 }
 
-// The same bytes of the same company are one file: kept again, it only counts as used.
+// The same bytes of the same company are one file: kept again, it only counts as used. One that was only announced has no
+// type, until somebody has looked at it.
 func (q *Queries) KeepMedia(ctx context.Context, db DBTX, arg KeepMediaParams) error {
 	_, err := db.Exec(ctx, keepMedia,
 		arg.MediaID,
@@ -75,6 +99,41 @@ func (q *Queries) KeepMediaUpload(ctx context.Context, db DBTX, arg KeepMediaUpl
 		arg.MediaID,
 	)
 	return err
+}
+
+const listUnusedMedia = `-- name: ListUnusedMedia :many
+SELECT company_id, media_id FROM media WHERE used_at < now() - make_interval(secs => $1::float8) ORDER BY used_at LIMIT $2::integer
+`
+
+type ListUnusedMediaParams struct {
+	Age      float64
+	PageSize int
+}
+
+type ListUnusedMediaRow struct {
+	CompanyID string
+	MediaID   string
+}
+
+// Files that nobody has sent or asked for in a long time, of all companies.
+func (q *Queries) ListUnusedMedia(ctx context.Context, db DBTX, arg ListUnusedMediaParams) ([]ListUnusedMediaRow, error) {
+	rows, err := db.Query(ctx, listUnusedMedia, arg.Age, arg.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListUnusedMediaRow
+	for rows.Next() {
+		var i ListUnusedMediaRow
+		if err := rows.Scan(&i.CompanyID, &i.MediaID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const useMedia = `-- name: UseMedia :one
