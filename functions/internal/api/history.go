@@ -162,7 +162,7 @@ func (a *API) page(ctx context.Context, h history, look int) (page []db.Message,
 		for _, row := range rows {
 			page = append(page, row.Message)
 		}
-		return page, err //nolint:wrapcheck // by the caller
+		return page, err
 	}
 	rows, err := a.queries.ListChat(ctx, a.store.Pool(), db.ListChatParams{
 		Chats: h.chats, CompanyID: h.companyID, Below: h.below, Most: look, Direction: h.direction, Status: h.status, PageSize: h.page,
@@ -170,14 +170,14 @@ func (a *API) page(ctx context.Context, h history, look int) (page []db.Message,
 	for _, row := range rows {
 		page = append(page, row.Message)
 	}
-	return page, err //nolint:wrapcheck // by the caller
+	return page, err
 }
 
 func (a *API) endOf(ctx context.Context, h history, look int) (int64, error) {
 	if h.chats == nil {
-		return a.queries.EndOfHistory(ctx, a.store.Pool(), db.EndOfHistoryParams{CompanyID: h.companyID, Below: h.below, Skip: look - 1}) //nolint:wrapcheck // by the caller
+		return a.queries.EndOfHistory(ctx, a.store.Pool(), db.EndOfHistoryParams{CompanyID: h.companyID, Below: h.below, Skip: look - 1})
 	}
-	return a.queries.EndOfChat(ctx, a.store.Pool(), db.EndOfChatParams{ //nolint:wrapcheck // by the caller
+	return a.queries.EndOfChat(ctx, a.store.Pool(), db.EndOfChatParams{
 		Chats: h.chats, CompanyID: h.companyID, Below: h.below, Most: look, Skip: look - 1,
 	})
 }

@@ -102,7 +102,7 @@ func (a *API) GetMedia(ctx context.Context, r contract.GetMediaRequestObject) (c
 }
 
 func noMedia(id string) error {
-	return problem.NotFound.Saying("There is no such media").With("mediaId", id)
+	return problem.NotFound.Saying("There is no such media").With("mediaId", id).Because(store.ErrNoMedia)
 }
 
 // serveFile answers with a file that is in the store. A browser saves it and takes it for nothing but what we say.

@@ -2,6 +2,7 @@ package actor
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ const (
 	// the question for it.
 	answerTimeout = 10 * time.Minute
 	// failedPause is how long a file that could not be had is left alone.
-	failedPause = time.Minute
+	failedPause  = time.Minute
 	downloadPage = 8
 	retryFile    = 2 * time.Second
 )
@@ -44,8 +45,8 @@ type downloads struct {
 	conn     Conn // nil while offline
 	stopping bool
 	again    bool               // a kick came while running
-	cancel   context.CancelFunc // of the goroutine; nil if none runs
-	idle     chan struct{}      // closed when it ended
+	idle     chan struct{}      // closed when the goroutine ended; nil if none runs
+	cancel   context.CancelFunc // ends what the goroutine is at
 }
 
 func (d *downloads) online(conn Conn) {
@@ -65,10 +66,12 @@ func (d *downloads) offline() {
 func (d *downloads) stop() {
 	d.mu.Lock()
 	d.stopping = true
-	cancel, idle := d.cancel, d.idle
+	idle := d.idle
+	if d.cancel != nil {
+		d.cancel()
+	}
 	d.mu.Unlock()
-	if cancel != nil {
-		cancel()
+	if idle != nil {
 		<-idle
 	}
 }
@@ -79,16 +82,20 @@ func (d *downloads) kick() {
 	defer d.mu.Unlock()
 	switch {
 	case d.conn == nil || d.stopping || d.actor.media == nil:
-	case d.cancel != nil:
+	case d.idle != nil:
 		d.again = true
 	default:
-		ctx, cancel := context.WithCancel(context.Background())
-		d.cancel, d.idle = cancel, make(chan struct{})
-		d.actor.workers.Go(func() { d.run(ctx) })
+		d.idle = make(chan struct{})
+		d.actor.workers.Go(d.run)
 	}
 }
 
-func (d *downloads) run(ctx context.Context) {
+func (d *downloads) run() {
+	ctx, cancel := context.WithCancel(context.Background()) // ends with stop
+	defer cancel()
+	d.mu.Lock()
+	d.cancel = cancel
+	d.mu.Unlock()
 	for {
 		if err := d.drain(ctx); errors.Is(err, store.ErrFenced) {
 			d.actor.fenced(ctx, "download")
@@ -97,9 +104,8 @@ func (d *downloads) run(ctx context.Context) {
 		}
 		d.mu.Lock()
 		if !d.again || d.stopping || d.conn == nil {
-			d.cancel()
-			d.cancel = nil
 			close(d.idle)
+			d.idle, d.cancel = nil, nil
 			d.mu.Unlock()
 			return
 		}
@@ -216,7 +222,7 @@ func (a *Actor) bring(ctx context.Context, conn Conn, mediaID string, file File)
 		return fmt.Errorf("store file: %w", err)
 	}
 	return a.store.KeepMedia(ctx, a.companyID, message.Media{
-		ID: mediaID, MimeType: file.MimeType, FileName: file.Name, Size: size, SHA256: fmt.Sprintf("%x", file.SHA256),
+		ID: mediaID, MimeType: file.MimeType, FileName: file.Name, Size: size, SHA256: hex.EncodeToString(file.SHA256),
 	})
 }
 

@@ -36,9 +36,9 @@ func (a *Actor) handlers(ctx context.Context) Handlers {
 		Signal:  func(s Signal) { a.post(ctx, said{s, a.socket.Load()}) },
 		Receive: a.receive,
 		Receipt: a.receipt, Reupload: a.reupload,
-		Admit:   a.admit,
-		Bind:    a.bind,
-		Wire:    a.wire,
+		Admit: a.admit,
+		Bind:  a.bind,
+		Wire:  a.wire,
 	}
 }
 

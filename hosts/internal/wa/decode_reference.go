@@ -37,10 +37,10 @@ func (r *reading) reacted(ctx context.Context, m *waE2E.ReactionMessage) message
 // reactedSecretly reads a reaction in the announcements of a community.
 func (r *reading) reactedSecretly(ctx context.Context, m *waE2E.EncReactionMessage) message.Said {
 	s := message.Said{Kind: message.Reaction, Target: r.reference(ctx, m.GetTargetMessageKey()), Reason: reasonUnreadable}
-	if r.decoder.reaction == nil {
+	if r.reaction == nil {
 		return s
 	}
-	opened, err := r.decoder.reaction(ctx, r.event)
+	opened, err := r.reaction(ctx, r.event)
 	if err != nil {
 		r.mind(err)
 		return s
@@ -55,10 +55,10 @@ func (r *reading) voted(ctx context.Context, m *waE2E.PollUpdateMessage) message
 		Kind: message.Vote, Vote: &message.Ticks{Options: []string{}},
 		Target: r.reference(ctx, m.GetPollCreationMessageKey()), Reason: reasonUnreadable,
 	}
-	if r.decoder.vote == nil {
+	if r.vote == nil {
 		return s
 	}
-	opened, err := r.decoder.vote(ctx, r.event)
+	opened, err := r.vote(ctx, r.event)
 	if err != nil {
 		r.mind(err)
 		return s

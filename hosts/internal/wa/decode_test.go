@@ -136,7 +136,7 @@ func TestGoldenKinds(t *testing.T) {
 			golden := filepath.Join("testdata", "incoming", name+".json")
 			if *update {
 				require.NoError(t, os.MkdirAll(filepath.Dir(golden), 0o755))
-				require.NoError(t, os.WriteFile(golden, append(got, '\n'), 0o644)) //nolint:gosec // a golden file
+				require.NoError(t, os.WriteFile(golden, append(got, '\n'), 0o644))
 			}
 			want, err := os.ReadFile(golden)
 			require.NoError(t, err)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-
 	"wafleet/infra/local/devpg"
 	"wafleet/shared/store"
 )
