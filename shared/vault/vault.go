@@ -25,8 +25,9 @@ const (
 	// trustFor is how long a key in memory is believed to be the company's without asking. The id of a deleted company is given
 	// away again only later than that (sweep).
 	trustFor = time.Minute
-	// checkTimeout bounds the question. It may be asked inside a transaction, with no connection to be had.
-	checkTimeout = 500 * time.Millisecond
+	// checkTimeout bounds the question. It may be asked inside a transaction, with no other connection to be had: so it is shorter
+	// than a transaction may stand still (store/role.go).
+	checkTimeout = 2500 * time.Millisecond
 )
 
 var (

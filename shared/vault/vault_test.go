@@ -239,7 +239,7 @@ func TestAnOutageLeavesTheKeysInMemory(t *testing.T) {
 		started := time.Now()
 		_, err = v.Open(t.Context(), "a", "place", sealed)
 		require.NoError(t, err)
-		require.LessOrEqual(t, time.Since(started), time.Second)
+		require.Less(t, time.Since(started), 3*time.Second)
 	})
 }
 
