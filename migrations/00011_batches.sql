@@ -65,8 +65,10 @@ ALTER TABLE messages
     ADD CONSTRAINT a_row_is_of_a_batch CHECK ((batch IS NULL) = (batch_row IS NULL) AND (batch IS NULL OR direction = 'outgoing'));
 COMMENT ON COLUMN messages.batch IS 'batches.id; without a foreign key, since a row outlives nothing that matters';
 
--- The rows of a batch by status: the waiting ones in their order, a page of results, and counts out of the index alone.
+-- The rows of a batch by status: a page of results, and counts.
 CREATE INDEX messages_of_batch ON messages (batch, status, batch_row) WHERE batch IS NOT NULL;
+-- Those that wait, in the order of sending. By an expression, so that nothing else can be taken for it.
+CREATE INDEX messages_waiting_in_batch ON messages ((batch + 0), due_at, batch_row) WHERE status = 'queued' AND batch IS NOT NULL;
 
 -- What waits for its turn outside of batches. Rows of a batch are looked up through the batch, so that those of one that is
 -- paused cost nothing, however many they are.
@@ -76,6 +78,6 @@ CREATE INDEX messages_waiting ON messages (company_id, lane, id) WHERE direction
 -- +goose Down
 DROP INDEX messages_waiting;
 CREATE INDEX messages_waiting ON messages (company_id, lane, id) WHERE direction = 'outgoing' AND status = 'queued';
-DROP INDEX messages_of_batch;
+DROP INDEX messages_waiting_in_batch, messages_of_batch;
 ALTER TABLE messages DROP CONSTRAINT a_row_is_of_a_batch, DROP COLUMN batch_row, DROP COLUMN batch;
 DROP TABLE batch_invalid, batch_chunks, batches;

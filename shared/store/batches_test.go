@@ -350,8 +350,8 @@ func TestIdleBatchesAreFound(t *testing.T) {
 	require.Equal(t, []string{"bat_a"}, idle(), "rows are to be canceled")
 }
 
-// What it costs to look at the outbox must not depend on how much a paused batch has waiting, nor on what a running one has
-// sent, whenever the plans were made.
+// What it costs to look at the outbox must not depend on how much a paused batch has waiting or a running one is to send later,
+// nor on what has been sent, whenever the plans were made.
 func TestPlansSurviveBatches(t *testing.T) {
 	t.Parallel()
 	const rows, few = 10_000, 60
@@ -372,6 +372,8 @@ func TestPlansSurviveBatches(t *testing.T) {
 				}
 			}
 			f.pause(t, f.batch(t, "bat_paused", rows))
+			delayed := f.batch(t, "bat_delayed", rows) // as by working hours
+			f.exec(t, `UPDATE messages SET due_at = now() + interval '1 hour' WHERE batch = $1`, delayed.ID)
 			running := f.batch(t, "bat_running", rows)
 			f.exec(t, `UPDATE messages SET status = 'sent' WHERE batch = $1 AND batch_row <= 9000`, running.ID)
 			f.batchLife(t, running, func(step string, read int64) { require.LessOrEqual(t, read, int64(few), step) })

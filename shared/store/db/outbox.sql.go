@@ -769,15 +769,16 @@ FROM (
     UNION ALL
     SELECT r.id, r.company_id, r.phone, r.message, r.message_id, r.direction, r.status, r.created_at, r.shard, r.kind, r.chat, r.lane, r.client_ref, r.body, r.body_hash, r.wire, r.reason, r.trace, r.enqueued_at, r.due_at, r.expires_at, r.attempt, r.resends, r.term, r.incarnation, r.sent_at, r.delivered_at, r.read_at, r.played_at, r.wa_message_id, r.sender, r.sender_name, r.batch, r.batch_row FROM (
         SELECT b.id FROM batches b WHERE b.company_id || '' = $1 AND b.status = 'running' AND b.ended_at IS NULL
-          AND (SELECT 1 FROM messages w WHERE w.company_id || '' = $1 AND w.batch = b.id AND w.status = 'queued' LIMIT 1) IS NOT NULL
+          AND (SELECT 1 FROM messages w WHERE w.company_id || '' = $1 AND w.batch + 0 = b.id AND w.status = 'queued'
+               AND w.due_at <= now() LIMIT 1) IS NOT NULL
         ORDER BY b.id + 0 LIMIT 16
     ) running CROSS JOIN LATERAL (
         SELECT m.id, m.company_id, m.phone, m.message, m.message_id, m.direction, m.status, m.created_at, m.shard, m.kind, m.chat, m.lane, m.client_ref, m.body, m.body_hash, m.wire, m.reason, m.trace, m.enqueued_at, m.due_at, m.expires_at, m.attempt, m.resends, m.term, m.incarnation, m.sent_at, m.delivered_at, m.read_at, m.played_at, m.wa_message_id, m.sender, m.sender_name, m.batch, m.batch_row FROM messages m
-        WHERE m.company_id || '' = $1 AND m.batch = running.id AND m.status = 'queued' AND m.due_at <= now()
+        WHERE m.company_id || '' = $1 AND m.batch + 0 = running.id AND m.status = 'queued' AND m.due_at <= now()
           AND (m.expires_at IS NULL OR m.expires_at > now())
           AND NOT EXISTS (SELECT 1 FROM messages held WHERE held.company_id || '' = m.company_id || '' AND held.direction = 'outgoing'
                           AND held.chat = m.chat AND held.status IN ('sending', 'unconfirmed'))
-        ORDER BY m.batch_row
+        ORDER BY m.due_at, m.batch_row
         LIMIT $2::integer
     ) r
 ) p
@@ -808,7 +809,7 @@ type PeekOutboxRow struct {
 }
 
 // The next messages to send, none of a chat that an undecided message holds. Rows of batches are looked up through the
-// company's running batches, the oldest few: what a paused one has waiting is not even read.
+// company's running batches, the oldest few that have something due: what a paused one has waiting is not even read.
 func (q *Queries) PeekOutbox(ctx context.Context, db DBTX, arg PeekOutboxParams) ([]PeekOutboxRow, error) {
 	rows, err := db.Query(ctx, peekOutbox, arg.CompanyID, arg.PageSize)
 	if err != nil {

@@ -46,11 +46,8 @@ SELECT sqlc.embed(s), k.wrapped, coalesce(waiting.since <= now(), false)::boolea
     EXISTS (SELECT FROM messages h WHERE h.company_id || '' = c.company_id || '' AND h.direction = 'outgoing' AND h.status = 'sending') AS sending
 FROM companies c JOIN whatsapp_sessions s ON s.company_id = c.company_id
 LEFT JOIN company_keys k ON k.company_id = c.company_id
-CROSS JOIN LATERAL (SELECT least(
-    (SELECT min(m.due_at) FROM messages m
-    WHERE m.company_id = c.company_id AND m.direction = 'outgoing' AND m.status = 'queued' AND m.batch IS NULL),
-    (SELECT min(b.created_at) FROM batches b
-    WHERE b.company_id || '' = c.company_id AND b.status = 'running' AND b.ended_at IS NULL)) AS since) AS waiting
+CROSS JOIN LATERAL (SELECT min(m.due_at) AS since FROM messages m
+    WHERE m.shard = c.shard AND m.company_id = c.company_id AND m.direction = 'outgoing' AND m.status = 'queued') AS waiting
 WHERE c.shard = @shard
 ORDER BY waiting.since NULLS LAST, c.company_id;
 

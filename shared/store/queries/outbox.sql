@@ -44,7 +44,7 @@ RETURNING m.company_id;
 
 -- name: PeekOutbox :many
 -- The next messages to send, none of a chat that an undecided message holds. Rows of batches are looked up through the
--- company's running batches, the oldest few: what a paused one has waiting is not even read.
+-- company's running batches, the oldest few that have something due: what a paused one has waiting is not even read.
 SELECT p.id, p.message_id, p.phone, p.chat, p.kind, p.lane, p.body, p.wire, p.attempt, p.client_ref, p.created_at, p.expires_at,
     now()::timestamptz AS at,
     coalesce((SELECT true FROM suppressions x WHERE x.company_id = @company_id AND x.address = p.phone), false)::boolean AS suppressed
@@ -59,15 +59,16 @@ FROM (
     UNION ALL
     SELECT r.* FROM (
         SELECT b.id FROM batches b WHERE b.company_id || '' = @company_id AND b.status = 'running' AND b.ended_at IS NULL
-          AND (SELECT 1 FROM messages w WHERE w.company_id || '' = @company_id AND w.batch = b.id AND w.status = 'queued' LIMIT 1) IS NOT NULL
+          AND (SELECT 1 FROM messages w WHERE w.company_id || '' = @company_id AND w.batch + 0 = b.id AND w.status = 'queued'
+               AND w.due_at <= now() LIMIT 1) IS NOT NULL
         ORDER BY b.id + 0 LIMIT 16
     ) running CROSS JOIN LATERAL (
         SELECT m.* FROM messages m
-        WHERE m.company_id || '' = @company_id AND m.batch = running.id AND m.status = 'queued' AND m.due_at <= now()
+        WHERE m.company_id || '' = @company_id AND m.batch + 0 = running.id AND m.status = 'queued' AND m.due_at <= now()
           AND (m.expires_at IS NULL OR m.expires_at > now())
           AND NOT EXISTS (SELECT 1 FROM messages held WHERE held.company_id || '' = m.company_id || '' AND held.direction = 'outgoing'
                           AND held.chat = m.chat AND held.status IN ('sending', 'unconfirmed'))
-        ORDER BY m.batch_row
+        ORDER BY m.due_at, m.batch_row
         LIMIT @page_size::integer
     ) r
 ) p
