@@ -151,21 +151,14 @@ func (a *API) arrived(ctx context.Context, companyID string, m message.Media) (m
 	return *kept, nil
 }
 
-// useFile returns what is known of a file to send.
+// useFile returns what is known of a company's file, and looks at one that was only announced so far.
 func (a *API) useFile(ctx context.Context, companyID, mediaID string) (message.Media, error) {
-	m, err := a.uploadedFile(ctx, companyID, mediaID)
-	if errors.Is(err, store.ErrNoMedia) {
-		return m, noMedia(mediaID)
-	}
-	return m, err
-}
-
-// uploadedFile returns what is known of a file that the company uploaded, and looks at one that was only announced so far. A
-// file that it did not upload is store.ErrNoMedia.
-func (a *API) uploadedFile(ctx context.Context, companyID, mediaID string) (message.Media, error) {
 	m, err := a.store.UseMedia(ctx, companyID, mediaID)
-	if errors.Is(err, store.ErrMediaPending) {
+	switch {
+	case errors.Is(err, store.ErrMediaPending):
 		return a.arrived(ctx, companyID, m)
+	case errors.Is(err, store.ErrNoMedia):
+		return m, noMedia(mediaID)
 	}
 	return m, err
 }

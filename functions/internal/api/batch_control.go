@@ -23,10 +23,13 @@ func (a *API) PauseBatch(ctx context.Context, r contract.PauseBatchRequestObject
 func (a *API) ResumeBatch(ctx context.Context, r contract.ResumeBatchRequestObject) (contract.ResumeBatchResponseObject, error) {
 	answer, err := a.turn(ctx, r.ID, r.Params.CompanyID, contract.BatchStatusRunning, func(row db.Batch) (int64, error) {
 		rows, err := a.queries.ResumeBatch(ctx, a.store.Pool(), db.ResumeBatchParams{CompanyID: row.CompanyID, BatchID: row.BatchID})
-		if err == nil {
-			a.nudge(ctx, row.CompanyID)
+		if err != nil {
+			return 0, err
 		}
-		return rows, err
+		if err := a.board.NudgeOutbox(ctx, row.CompanyID); err != nil {
+			a.logger.WarnContext(ctx, "batch.nudge", "error", err, "company_id", row.CompanyID)
+		}
+		return rows, nil
 	})
 	return contract.ResumeBatch200JSONResponse{BatchAnswerJSONResponse: answer}, err
 }

@@ -86,7 +86,7 @@ func (a *API) declared(ctx context.Context, row db.WhatsappSession, companyID st
 	return row, nil
 }
 
-// nudge wakes the owner of a company, for its session and its outbox.
+// nudge wakes the owner of a company, for its session.
 func (a *API) nudge(ctx context.Context, companyID string) {
 	if err := a.board.Nudge(ctx, companyID); err != nil {
 		a.logger.WarnContext(ctx, "session.nudge", "error", err, "company_id", companyID)

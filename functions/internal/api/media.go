@@ -91,7 +91,7 @@ func (a *API) GetMedia(ctx context.Context, r contract.GetMediaRequestObject) (c
 	if a.media == nil {
 		return nil, noMediaStore()
 	}
-	m, err := a.uploadedFile(ctx, companyID, r.ID)
+	m, err := a.useFile(ctx, companyID, r.ID)
 	if errors.Is(err, store.ErrNoMedia) {
 		return a.fetchFile(ctx, companyID, r.ID)
 	}

@@ -259,14 +259,23 @@ func (q *Queries) BeginSending(ctx context.Context, db DBTX, arg BeginSendingPar
 const delayBatchRows = `-- name: DelayBatchRows :one
 WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $1 AND l.term = $2::uuid FOR KEY SHARE),
 waiting AS MATERIALIZED (
-    SELECT w.id FROM messages w
-    WHERE w.company_id = $3 AND w.direction = 'outgoing' AND w.status = 'queued' AND w.lane > 0 AND w.due_at <= now()
-    ORDER BY w.lane, w.id LIMIT $4::integer
+    (SELECT w.id FROM messages w
+    WHERE w.company_id = $4 AND w.direction = 'outgoing' AND w.status = 'queued' AND w.batch IS NULL AND w.lane > 0 AND w.due_at <= now()
+    ORDER BY w.lane, w.id LIMIT $3::integer)
+    UNION ALL
+    SELECT r.id FROM (
+        SELECT b.id FROM batches b WHERE b.company_id || '' = $4 AND b.status = 'running' AND b.ended_at IS NULL
+    ) running CROSS JOIN LATERAL (
+        SELECT w.id FROM messages w
+        WHERE w.company_id || '' = $4 AND w.batch + 0 = running.id AND w.status = 'queued' AND w.due_at <= now()
+        ORDER BY w.due_at, w.batch_row LIMIT $3::integer
+    ) r
+    LIMIT $3::integer
 ), delayed AS (
     UPDATE messages m SET due_at = $5::timestamptz, reason = $6::text,
         trace = m.trace || jsonb_build_object('status', 'queued', 'at', now(), 'host', $7::text, 'reason', $6::text)
     FROM waiting, fence
-    WHERE m.id = waiting.id AND m.company_id || '' = $3 AND m.status || '' = 'queued'
+    WHERE m.id = waiting.id AND m.company_id || '' = $4 AND m.status || '' = 'queued'
     RETURNING m.id
 )
 SELECT EXISTS (SELECT FROM fence)::boolean AS held, (SELECT count(*) FROM delayed) AS delayed
@@ -275,8 +284,8 @@ SELECT EXISTS (SELECT FROM fence)::boolean AS held, (SELECT count(*) FROM delaye
 type DelayBatchRowsParams struct {
 	Shard     int
 	Term      uuid.UUID
-	CompanyID string
 	Most      int
+	CompanyID string
 	Until     time.Time
 	Reason    string
 	HostID    string
@@ -292,8 +301,8 @@ func (q *Queries) DelayBatchRows(ctx context.Context, db DBTX, arg DelayBatchRow
 	row := db.QueryRow(ctx, delayBatchRows,
 		arg.Shard,
 		arg.Term,
-		arg.CompanyID,
 		arg.Most,
+		arg.CompanyID,
 		arg.Until,
 		arg.Reason,
 		arg.HostID,

@@ -212,9 +212,18 @@ SELECT company_id FROM waiting WHERE due_at <= now();
 -- Puts off what batches have due, so many rows at a time, in one fenced statement. What people wait for has lane 0.
 WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = @shard AND l.term = @term::uuid FOR KEY SHARE),
 waiting AS MATERIALIZED (
-    SELECT w.id FROM messages w
-    WHERE w.company_id = @company_id AND w.direction = 'outgoing' AND w.status = 'queued' AND w.lane > 0 AND w.due_at <= now()
-    ORDER BY w.lane, w.id LIMIT @most::integer
+    (SELECT w.id FROM messages w
+    WHERE w.company_id = @company_id AND w.direction = 'outgoing' AND w.status = 'queued' AND w.batch IS NULL AND w.lane > 0 AND w.due_at <= now()
+    ORDER BY w.lane, w.id LIMIT @most::integer)
+    UNION ALL
+    SELECT r.id FROM (
+        SELECT b.id FROM batches b WHERE b.company_id || '' = @company_id AND b.status = 'running' AND b.ended_at IS NULL
+    ) running CROSS JOIN LATERAL (
+        SELECT w.id FROM messages w
+        WHERE w.company_id || '' = @company_id AND w.batch + 0 = running.id AND w.status = 'queued' AND w.due_at <= now()
+        ORDER BY w.due_at, w.batch_row LIMIT @most::integer
+    ) r
+    LIMIT @most::integer
 ), delayed AS (
     UPDATE messages m SET due_at = @until::timestamptz, reason = @reason::text,
         trace = m.trace || jsonb_build_object('status', 'queued', 'at', now(), 'host', @host_id::text, 'reason', @reason::text)
