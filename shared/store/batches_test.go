@@ -186,7 +186,9 @@ func TestFeedingSurvivesACrash(t *testing.T) {
 	more, err := f.FeedBatch(t.Context(), b, rowsOf("bat_a"))
 	require.NoError(t, err)
 	require.True(t, more)
-	_, err = f.FeedBatch(t.Context(), b, func([]byte, func([]string) ([]string, error)) ([]store.BatchRow, []store.InvalidRow, error) { return nil, nil, errCrash })
+	_, err = f.FeedBatch(t.Context(), b, func([]byte, func([]string) ([]string, error)) ([]store.BatchRow, []store.InvalidRow, error) {
+		return nil, nil, errCrash
+	})
 	require.ErrorIs(t, err, errCrash)
 	fed, err := f.Queries().MarkFed(t.Context(), f.pool, db.MarkFedParams{CompanyID: company, Batch: b.ID})
 	require.NoError(t, err)
