@@ -48,6 +48,7 @@ var fencedCalls = map[string]func(ctx context.Context, f *fixture, fence store.F
 		_, err := f.ChangeSession(ctx, fence, c)
 		return err
 	},
+	"DisownSockets": func(ctx context.Context, f *fixture, fence store.Fence) error { return f.DisownSockets(ctx, fence) },
 	"Receive": func(ctx context.Context, f *fixture, fence store.Fence) error {
 		_, _, err := f.Receive(ctx, fence, arrival())
 		return err
@@ -83,6 +84,13 @@ var fencedStatements = map[string]func(ctx context.Context, f *fixture, fence st
 		require.Equal(f.t, row.Held, row.Begun)
 		require.Equal(f.t, row.Held, row.Moved)
 		if row.Moved {
+			return 1, err
+		}
+		return 0, err
+	},
+	"DisownSockets": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
+		held, err := f.Queries().DisownSockets(ctx, f.pool, db.DisownSocketsParams{Shard: fence.Shard, Term: fence.Term, Status: "connecting"})
+		if held {
 			return 1, err
 		}
 		return 0, err

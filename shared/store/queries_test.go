@@ -15,6 +15,7 @@ import (
 // reason why they may.
 var acrossCompanies = map[string]string{
 	"ListCompaniesOfShard":  "the owner of a shard starts all its companies",
+	"DisownSockets":         "the owner of a shard has none of its sockets",
 	"ListDueCompanies":      "the owner of shards looks for work in all of them",
 	"ListUnreconciled":      "the owner of shards looks for changed wishes in all of them",
 	"ForgetJobs":            "deliveries of many companies; each row is matched by company and id",

@@ -23,7 +23,7 @@ type SessionChange struct {
 	Action     session.UserAction
 	JID, LID   *string // when newly known
 	PushName   *string
-	QRAttempts int
+	QRAttempts int           // QR codes shown so far; 0 leaves the number that is known
 	Event      string        // type of the event that tells of it; empty: none
 	BanFor     time.Duration // with Banned: how long from now; 0 leaves the end that is known
 	Erase      bool          // with Created: a deletion that was asked for is done
@@ -64,6 +64,19 @@ func (s *Store) ChangeSession(ctx context.Context, fence Fence, c SessionChange)
 		return nil, ErrNoCompany
 	}
 	return announced(c.CompanyID, row.At, row.Deliveries), nil
+}
+
+// DisownSockets says of the sessions of a shard that was just won, and that were connected, that they are coming back.
+// ErrFenced: it is lost again.
+func (s *Store) DisownSockets(ctx context.Context, fence Fence) error {
+	held, err := s.queries.DisownSockets(ctx, s.pool, db.DisownSocketsParams{Shard: fence.Shard, Term: fence.Term, Status: session.Reconnecting.Status()})
+	if err != nil {
+		return fmt.Errorf("disown sockets: %w", err)
+	}
+	if !held {
+		return fmt.Errorf("disown sockets: %w", ErrFenced)
+	}
+	return nil
 }
 
 func violates(err error, constraint string) bool {

@@ -105,6 +105,15 @@ func TestChangeSession(t *testing.T) {
 	require.EqualValues(t, 1, lost.Reconnects)
 	require.EqualValues(t, 1, set(change(session.Reconnecting)).Reconnects, "counted once for each loss")
 
+	set(change(session.Connected))
+	require.NoError(t, f.DisownSockets(t.Context(), f.fence))
+	disowned, err := f.Queries().GetSession(t.Context(), f.pool, company)
+	require.NoError(t, err)
+	require.Equal(t, "reconnecting/connecting", disowned.State+"/"+disowned.Status)
+	require.Nil(t, disowned.ConnectedAt)
+	require.EqualValues(t, 2, disowned.Reconnects)
+	require.Equal(t, 2, disowned.QrAttempts, "of the pairing that led to it")
+
 	out := change(session.LoggedOut)
 	out.Reason, out.Action = "device_removed", session.ActionRelink
 	row := set(out)

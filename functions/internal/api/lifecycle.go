@@ -27,6 +27,9 @@ func (a *API) InitializeSession(ctx context.Context, r contract.InitializeSessio
 	if err != nil {
 		return nil, err
 	}
+	if pairing.method == "" && row.JID == nil && !comesUp(row) {
+		pairing.method = session.PairingQR // the way that a former pairing went is no wish for this one
+	}
 	if pairing.method == session.PairingCode && row.JID == nil {
 		if err := a.checkUnlinked(ctx, row.CompanyID, pairing.phone); err != nil {
 			return nil, err

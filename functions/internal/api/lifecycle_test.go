@@ -55,6 +55,22 @@ func TestInitializeByPairingCode(t *testing.T) {
 	require.Equal(t, "stopped/0/qr/", declared(t, b, "nobody-knows"), "nothing was declared")
 }
 
+// How somebody once linked the device says nothing about the next time.
+func TestAFormerPairingCodeIsForgotten(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.company(t, "a", session.Created)
+	b.do(t, http.MethodPost, "/sessions/a/initialize", b.admin, `{"usePairingCode": true, "phoneNumber": "79001234567"}`).status(200)
+	b.do(t, http.MethodPost, "/sessions/a/initialize", b.admin, `{}`).status(200)
+	require.Equal(t, "running/1/pairing_code/79001234567", declared(t, b, "a"), "it is under way")
+	b.setState(t, "a", session.LoggedOut)
+	b.exec(t, `UPDATE whatsapp_sessions SET observed_generation = desired_generation`)
+	b.do(t, http.MethodPost, "/sessions/a/initialize", b.admin, `{}`).status(200)
+	require.Equal(t, "qr", scan[string](t, b, `SELECT pairing_method FROM whatsapp_sessions WHERE company_id = 'a'`))
+	b.do(t, http.MethodDelete, "/sessions/a", b.admin, "").status(200)
+	require.Equal(t, "qr", scan[string](t, b, `SELECT pairing_method FROM whatsapp_sessions WHERE company_id = 'a' AND pairing_phone IS NULL`))
+}
+
 func TestPairingCodeAsASetting(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *options) { o.config.UsePairingCode = true })

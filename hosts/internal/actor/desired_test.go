@@ -160,6 +160,19 @@ func TestInitializeAfterDelete(t *testing.T) {
 	b.awaitState(t, session.Pairing)
 }
 
+// A number that is not known any more cannot get a code: the session shows a QR code instead of failing at once.
+func TestAPairingByCodeWithoutANumber(t *testing.T) {
+	t.Parallel()
+	b := setup(t, quick)
+	b.want(t, session.DesiredRunning, func(p *db.SetDesiredParams) { p.PairingMethod = new(string(session.PairingCode)) })
+	b.AwaitDial(t).Signal(actor.Signal{Then: actor.ShowQR, Codes: []string{"qr-1", "qr-2"}})
+	require.Eventually(t, func() bool {
+		_, err := b.board.QR(t.Context(), company)
+		return err == nil
+	}, await, time.Millisecond)
+	require.Equal(t, 1, b.session(t).QrAttempts)
+}
+
 // budget allows a number of codes in all.
 type budget struct{ left int }
 

@@ -162,6 +162,9 @@ func (f *Fleet) Stop(context.Context) error {
 
 // OpenShard starts the sessions of a shard whose lease was just won: companies with due messages first.
 func (f *Fleet) OpenShard(ctx context.Context, fence store.Fence) error {
+	if err := f.deps.store.DisownSockets(ctx, fence); err != nil {
+		return err
+	}
 	rows, err := f.deps.store.Queries().ListCompaniesOfShard(ctx, f.deps.store.Pool(), fence.Shard)
 	if err != nil {
 		return fmt.Errorf("list companies of shard: %w", err)

@@ -167,7 +167,9 @@ func (a *Actor) paired(ctx context.Context, s Signal) {
 	if a.desired == session.DesiredRunning {
 		a.record(ctx, Signal{State: session.Connecting, JID: s.JID, LID: s.LID}) // bind did; a code may have been shown since
 		a.retry.Reset(a.cfg.RestartTimeout)
+		return
 	}
+	a.record(ctx, Signal{State: session.Stopped, JID: s.JID, LID: s.LID}) // bind had it coming up
 }
 
 // restart answers the server's wish for a new socket: at once the first time, later when no login came of it.

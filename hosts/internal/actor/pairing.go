@@ -48,7 +48,10 @@ func (a *Actor) beginPairing(ctx context.Context, codes []string) {
 	a.pairing.codes, a.pairing.restart = codes, false
 	a.pairing.given = len(codes)
 	a.pairing.until = time.Now().Add(socketLife)
-	if a.pairing.method == session.PairingCode && a.pairing.phone != "" {
+	if a.pairing.phone == "" {
+		a.pairing.method = session.PairingQR // there is nobody to send a code to
+	}
+	if a.pairing.method == session.PairingCode {
 		a.requestCode(ctx)
 		return
 	}

@@ -248,7 +248,9 @@ func TestAnewOwnerResumes(t *testing.T) {
 	b.online(t)
 	require.NoError(t, b.fleet.Stop(t.Context()))
 	b.own(t, quick)
-	b.AwaitDial(t).Signal(connected())
+	c := b.AwaitDial(t)
+	require.Equal(t, string(session.Reconnecting), b.session(t).State, "the former owner's socket is none")
+	c.Signal(connected())
 	b.awaitState(t, session.Connected)
 	require.Equal(t, ownJID, b.opened[len(b.opened)-1])
 }

@@ -60,6 +60,7 @@ UPDATE whatsapp_sessions SET
     desired_state = 'logged_out',
     desired_generation = desired_generation + 1,
     delete_after_logout = true,
+    pairing_method = 'qr',
     pairing_phone = NULL,
     updated_at = now()
 WHERE company_id = $1
@@ -95,6 +96,34 @@ func (q *Queries) DeleteSession(ctx context.Context, db DBTX, companyID string) 
 		&i.DeleteAfterLogout,
 	)
 	return i, err
+}
+
+const disownSockets = `-- name: DisownSockets :one
+WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $1 AND l.term = $2::uuid FOR KEY SHARE),
+disowned AS (
+    UPDATE whatsapp_sessions s SET
+        state = 'reconnecting', status = $3::text, connected_at = NULL, reconnects = s.reconnects + 1, updated_at = now()
+    FROM fence, companies c
+    WHERE c.shard = $1 AND s.company_id = c.company_id AND s.state = 'connected'
+    RETURNING s.company_id
+), mirrored AS (
+    UPDATE companies c SET whatsapp_status = $3::text FROM disowned WHERE c.company_id = disowned.company_id
+)
+SELECT EXISTS (SELECT FROM fence)::boolean AS held
+`
+
+type DisownSocketsParams struct {
+	Shard  int
+	Term   uuid.UUID
+	Status string
+}
+
+// Whoever wins a shard has none of its sockets: what its former owner called connected is on its way back.
+func (q *Queries) DisownSockets(ctx context.Context, db DBTX, arg DisownSocketsParams) (bool, error) {
+	row := db.QueryRow(ctx, disownSockets, arg.Shard, arg.Term, arg.Status)
+	var held bool
+	err := row.Scan(&held)
+	return held, err
 }
 
 const findCompanyByNumber = `-- name: FindCompanyByNumber :one
@@ -423,7 +452,7 @@ changed AS (
         lid = CASE WHEN $3::text IN ('logged_out', 'pairing', 'created') THEN NULL ELSE coalesce($8::text, s.lid) END,
         push_name = CASE WHEN NOT $9::boolean THEN coalesce($10::text, s.push_name) END,
         delete_after_logout = s.delete_after_logout AND NOT $9::boolean,
-        qr_attempts = $11,
+        qr_attempts = CASE WHEN $9::boolean THEN 0 WHEN $11::integer > 0 THEN $11::integer ELSE s.qr_attempts END,
         banned_until = CASE WHEN $3::text <> 'banned' THEN NULL
             WHEN $12::float8 > 0 THEN now() + make_interval(secs => $12::float8) ELSE s.banned_until END,
         reconnects = s.reconnects + CASE WHEN $3::text = 'reconnecting' AND s.state = 'connected' THEN 1 ELSE 0 END

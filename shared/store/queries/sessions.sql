@@ -41,6 +41,7 @@ UPDATE whatsapp_sessions SET
     desired_state = 'logged_out',
     desired_generation = desired_generation + 1,
     delete_after_logout = true,
+    pairing_method = 'qr',
     pairing_phone = NULL,
     updated_at = now()
 WHERE company_id = @company_id
@@ -61,6 +62,20 @@ UPDATE whatsapp_sessions s SET observed_generation = @generation, updated_at = n
 FROM fence
 WHERE s.company_id = @company_id AND s.observed_generation < @generation;
 
+-- name: DisownSockets :one
+-- Whoever wins a shard has none of its sockets: what its former owner called connected is on its way back.
+WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = @shard AND l.term = @term::uuid FOR KEY SHARE),
+disowned AS (
+    UPDATE whatsapp_sessions s SET
+        state = 'reconnecting', status = @status::text, connected_at = NULL, reconnects = s.reconnects + 1, updated_at = now()
+    FROM fence, companies c
+    WHERE c.shard = @shard AND s.company_id = c.company_id AND s.state = 'connected'
+    RETURNING s.company_id
+), mirrored AS (
+    UPDATE companies c SET whatsapp_status = @status::text FROM disowned WHERE c.company_id = disowned.company_id
+)
+SELECT EXISTS (SELECT FROM fence)::boolean AS held;
+
 -- name: SetSessionState :one
 -- The only writer of state: keeps the predecessor's columns in step and tells of it, in one fenced statement. Without an
 -- event_type nothing is told.
@@ -73,7 +88,7 @@ changed AS (
         lid = CASE WHEN @state::text IN ('logged_out', 'pairing', 'created') THEN NULL ELSE coalesce(sqlc.narg(lid)::text, s.lid) END,
         push_name = CASE WHEN NOT @erase::boolean THEN coalesce(sqlc.narg(push_name)::text, s.push_name) END,
         delete_after_logout = s.delete_after_logout AND NOT @erase::boolean,
-        qr_attempts = @qr_attempts,
+        qr_attempts = CASE WHEN @erase::boolean THEN 0 WHEN @qr_attempts::integer > 0 THEN @qr_attempts::integer ELSE s.qr_attempts END,
         banned_until = CASE WHEN @state::text <> 'banned' THEN NULL
             WHEN @ban_seconds::float8 > 0 THEN now() + make_interval(secs => @ban_seconds::float8) ELSE s.banned_until END,
         reconnects = s.reconnects + CASE WHEN @state::text = 'reconnecting' AND s.state = 'connected' THEN 1 ELSE 0 END
