@@ -16,6 +16,9 @@ import (
 var acrossCompanies = map[string]string{
 	"ListCompaniesOfShard": "the owner of a shard starts all its companies",
 	"ListDueCompanies":     "the owner of shards looks for work in all of them",
+
+	"ListCompaniesWantingMedia": "the owner of shards looks for work in all of them",
+
 	"ListUnreconciled":     "the owner of shards looks for changed wishes in all of them",
 	"ForgetJobs":           "deliveries of many companies; each row is matched by company and id",
 	"UnparkDeliveries":     "the select inside is bound to a company and hands over primary keys",
