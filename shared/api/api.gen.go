@@ -836,7 +836,7 @@ type Company struct {
 	Title     *string         `json:"title"`
 }
 
-// CompanyConfig Settings of the company, kept as they are.
+// CompanyConfig Settings of the company, kept as they are. With `autoDownload` (true) the files of incoming messages are fetched at once.
 type CompanyConfig = json.RawMessage
 
 // CompanyID A company, by the id that its owner gave it.
@@ -932,7 +932,7 @@ type CreateCompanyRequest struct {
 	// CompanyID A company, by the id that its owner gave it.
 	CompanyID CompanyID `json:"companyId"`
 
-	// Config Settings of the company, kept as they are.
+	// Config Settings of the company, kept as they are. With `autoDownload` (true) the files of incoming messages are fetched at once.
 	Config CompanyConfig `json:"config,omitempty"`
 
 	// Phone A phone number in international form: 10 to 15 digits once `+`, spaces, `-`, `(`, `)` and `.` are stripped.
@@ -1275,7 +1275,7 @@ type HostReport struct {
 
 // InitializeRequest defines model for InitializeRequest.
 type InitializeRequest struct {
-	// Config Settings of the company, kept as they are.
+	// Config Settings of the company, kept as they are. With `autoDownload` (true) the files of incoming messages are fetched at once.
 	Config CompanyConfig `json:"config,omitempty"`
 
 	// Name The company's name.
@@ -2100,7 +2100,7 @@ type TypingState string
 
 // UpdateCompanyRequest defines model for UpdateCompanyRequest.
 type UpdateCompanyRequest struct {
-	// Config Settings of the company, kept as they are.
+	// Config Settings of the company, kept as they are. With `autoDownload` (true) the files of incoming messages are fetched at once.
 	Config CompanyConfig `json:"config,omitempty"`
 
 	// Phone A phone number in international form: 10 to 15 digits once `+`, spaces, `-`, `(`, `)` and `.` are stripped.

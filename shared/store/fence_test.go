@@ -139,6 +139,18 @@ var fencedStatements = map[string]func(ctx context.Context, f *fixture, fence st
 			CompanyID: company, Generation: 1, Shard: fence.Shard, Term: fence.Term,
 		})
 	},
+	"SettleMedia": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
+		held, err := f.Queries().SettleMedia(ctx, f.pool, db.SettleMediaParams{
+			CompanyID: company, MediaID: "med_1", State: "failed", Shard: fence.Shard, Term: fence.Term,
+		})
+		return count(held), err
+	},
+	"RenewMedia": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
+		held, err := f.Queries().RenewMedia(ctx, f.pool, db.RenewMediaParams{
+			CompanyID: company, MediaID: "med_1", SealedReference: []byte("new"), Shard: fence.Shard, Term: fence.Term,
+		})
+		return count(held), err
+	},
 	"AimLease": func(ctx context.Context, f *fixture, fence store.Fence) (int64, error) {
 		return f.Queries().AimLease(ctx, f.pool, db.AimLeaseParams{Shard: fence.Shard, Term: fence.Term, Target: "host-b"})
 	},
@@ -156,6 +168,13 @@ var fencedStatements = map[string]func(ctx context.Context, f *fixture, fence st
 	},
 }
 
+func count(held bool) int64 {
+	if held {
+		return 1
+	}
+	return 0
+}
+
 // newFencedFixture has something for every fenced write to do.
 func newFencedFixture(t *testing.T) *fixture {
 	t.Helper()
@@ -165,6 +184,8 @@ func newFencedFixture(t *testing.T) *fixture {
 	}
 	f.put(t, outgoing{id: "of a batch", status: "queued"})
 	f.exec(t, `UPDATE messages SET lane = 1 WHERE message_id = 'of a batch'`)
+	f.exec(t, `INSERT INTO received_media (media_id, company_id, message_id, sealed_reference, shard, state)
+		VALUES ('med_1', $1, 'in_1', 'sealed', 0, 'asked')`, company)
 	_, err := f.Queries().SetDesired(t.Context(), f.pool, db.SetDesiredParams{CompanyID: company, DesiredState: "running"})
 	require.NoError(t, err)
 	return f

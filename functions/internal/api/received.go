@@ -44,5 +44,5 @@ func (a *API) fetchFile(ctx context.Context, companyID, id string) (contract.Get
 		}
 		return nil, problem.NotFound.Saying("The file of this message cannot be had").With("mediaId", id).With("reason", row.Reason)
 	}
-	return nil, noMedia(id) // it was here, and is kept no longer
+	return nil, noMedia(id)
 }

@@ -171,7 +171,7 @@ func TestNothingToDo(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t, 0)
 	b.run(t)
-	require.Empty(t, cmp.Diff(map[string]int{"not_enqueued": 0, "expired": 0, "deliveries": 0, "secrets": 0, "batches": 0, "batch_ends": 0, "companies": 0}, b.swept(t)))
+	require.Empty(t, cmp.Diff(map[string]int{"not_enqueued": 0, "expired": 0, "deliveries": 0, "secrets": 0, "batches": 0, "batch_ends": 0, "companies": 0, "media": 0}, b.swept(t)))
 	require.Empty(t, b.logs.String())
 }
 

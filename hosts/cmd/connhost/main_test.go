@@ -281,8 +281,8 @@ func TestWrongSettings(t *testing.T) {
 		{"WHATSAPP_ROOT_CA", noPEM, "not PEM"},
 		{"WHATSAPP_NOISE_ROOT", "secret", "WHATSAPP_NOISE_ROOT"},
 		{"MAX_RECONNECT_ATTEMPTS", "0", "MAX_RECONNECT_ATTEMPTS"},
-		{"RECONNECT_DELAY", "-1", "ReconnectDelay"},
-		{"LOG_LEVEL", "loud", "LogLevel"},
+		{"RECONNECT_DELAY", "-1", "RECONNECT_DELAY must be"},
+		{"LOG_LEVEL", "loud", "LOG_LEVEL"},
 		{"HOST_LISTEN", "nowhere:at:all", "HOST_LISTEN"},
 	} {
 		t.Run(tc.setting+"="+filepath.Base(tc.value), func(t *testing.T) {

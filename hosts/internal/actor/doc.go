@@ -23,6 +23,11 @@
 //   - An incoming message is acked to WhatsApp only after it is stored together with its event. What cannot
 //     be stored for reasons of its own goes to quarantine and is acked; what cannot be stored because
 //     Postgres is away is not acked, and comes again.
+//   - A message that could not be decrypted is shown as a placeholder, whose id it keeps when it comes after all. What a
+//     message refers to is named by the id that this company knows it by; only its author's edit changes a message.
+//   - Files of messages are kept as references, and fetched when Postgres says that somebody wants them (received_media):
+//     bounded in number, size and time, over a spool on disk, and checked before they are in the media store. What
+//     WhatsApp has no more is asked for on its sender's phone.
 //   - Dials pass through the host's pacer, and wait a random time that grows with every failure. After
 //     Config.MaxReconnects of them a session has failed and is only probed; failures that all sessions of the host share
 //     do not count.

@@ -13,7 +13,7 @@ const endOfChat = `-- name: EndOfChat :one
 SELECT s.id FROM unnest($1::text[]) AS c (chat)
 CROSS JOIN LATERAL (
     SELECT n.id FROM messages n
-    WHERE n.company_id || '/' || n.chat = $2::text || '/' || c.chat AND n.id < $3::bigint
+    WHERE n.company_id || '/' || n.chat = $2::text || '/' || c.chat AND n.company_id || '' = $2::text AND n.id < $3::bigint
     ORDER BY n.id DESC LIMIT $4::integer
 ) s
 ORDER BY s.id DESC LIMIT 1 OFFSET $5::integer
@@ -64,13 +64,13 @@ SELECT m.id, m.company_id, m.phone, m.message, m.message_id, m.direction, m.stat
     SELECT s.id FROM unnest($1::text[]) AS c (chat)
     CROSS JOIN LATERAL (
         SELECT n.id FROM messages n
-        WHERE n.company_id || '/' || n.chat = $2::text || '/' || c.chat AND n.id < $3::bigint
+        WHERE n.company_id || '/' || n.chat = $2::text || '/' || c.chat AND n.company_id || '' = $2::text AND n.id < $3::bigint
         ORDER BY n.id DESC LIMIT $4::integer
     ) s
     ORDER BY s.id DESC LIMIT $4::integer
 ) looked
 JOIN messages m ON m.id = looked.id
-WHERE ($5::text = '' OR m.direction = $5::text) AND ($6::text = '' OR m.status = $6::text)
+WHERE m.company_id || '' = $2::text AND ($5::text = '' OR m.direction = $5::text) AND ($6::text = '' OR m.status = $6::text)
 ORDER BY looked.id DESC LIMIT $7::integer
 `
 
@@ -158,7 +158,7 @@ SELECT m.id, m.company_id, m.phone, m.message, m.message_id, m.direction, m.stat
     SELECT s.id FROM messages s WHERE s.company_id = $1 AND s.id < $2::bigint ORDER BY s.id DESC LIMIT $3::integer
 ) looked
 JOIN messages m ON m.id = looked.id
-WHERE ($4::text = '' OR m.direction = $4::text) AND ($5::text = '' OR m.status = $5::text)
+WHERE m.company_id || '' = $1 AND ($4::text = '' OR m.direction = $4::text) AND ($5::text = '' OR m.status = $5::text)
 ORDER BY looked.id DESC LIMIT $6::integer
 `
 

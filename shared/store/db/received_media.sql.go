@@ -171,10 +171,11 @@ func (q *Queries) SettleMedia(ctx context.Context, db DBTX, arg SettleMediaParam
 
 const wantMedia = `-- name: WantMedia :one
 UPDATE received_media m SET
-    state = CASE WHEN m.state IN ('known', 'failed') AND NOT (m.state = 'failed' AND (m.reason IN ('damaged', 'unreadable') OR m.due_at > now()))
-        THEN 'wanted' ELSE m.state END,
-    attempt = CASE WHEN m.state IN ('known', 'failed') THEN 0 ELSE m.attempt END,
-    due_at = CASE WHEN m.state = 'known' THEN now() ELSE m.due_at END
+    state = CASE WHEN m.state IN ('known', 'stored') THEN 'wanted'
+        WHEN m.state = 'failed' AND m.reason NOT IN ('damaged', 'unreadable') AND m.due_at <= now() THEN 'wanted' ELSE m.state END,
+    attempt = CASE WHEN m.state IN ('known', 'stored', 'failed') THEN 0 ELSE m.attempt END,
+    due_at = CASE WHEN m.state IN ('known', 'stored') THEN now() ELSE m.due_at END,
+    stored_at = NULL
 WHERE m.company_id = $1 AND m.media_id = $2
 RETURNING m.state, m.reason
 `
@@ -189,7 +190,8 @@ type WantMediaRow struct {
 	Reason string
 }
 
-// Somebody asks for a file. One that could not be had is tried anew, unless that was just now or there is no hope.
+// Somebody asks for a file that is not in the media store (any more). One that could not be had is tried anew, unless that
+// was just now or there is no hope.
 func (q *Queries) WantMedia(ctx context.Context, db DBTX, arg WantMediaParams) (WantMediaRow, error) {
 	row := db.QueryRow(ctx, wantMedia, arg.CompanyID, arg.MediaID)
 	var i WantMediaRow

@@ -6,7 +6,7 @@ SELECT sqlc.embed(m) FROM (
     SELECT s.id FROM messages s WHERE s.company_id = @company_id AND s.id < @below::bigint ORDER BY s.id DESC LIMIT @most::integer
 ) looked
 JOIN messages m ON m.id = looked.id
-WHERE (@direction::text = '' OR m.direction = @direction::text) AND (@status::text = '' OR m.status = @status::text)
+WHERE m.company_id || '' = @company_id AND (@direction::text = '' OR m.direction = @direction::text) AND (@status::text = '' OR m.status = @status::text)
 ORDER BY looked.id DESC LIMIT @page_size::integer;
 
 -- name: EndOfHistory :one
@@ -20,20 +20,20 @@ SELECT sqlc.embed(m) FROM (
     SELECT s.id FROM unnest(@chats::text[]) AS c (chat)
     CROSS JOIN LATERAL (
         SELECT n.id FROM messages n
-        WHERE n.company_id || '/' || n.chat = @company_id::text || '/' || c.chat AND n.id < @below::bigint
+        WHERE n.company_id || '/' || n.chat = @company_id::text || '/' || c.chat AND n.company_id || '' = @company_id::text AND n.id < @below::bigint
         ORDER BY n.id DESC LIMIT @most::integer
     ) s
     ORDER BY s.id DESC LIMIT @most::integer
 ) looked
 JOIN messages m ON m.id = looked.id
-WHERE (@direction::text = '' OR m.direction = @direction::text) AND (@status::text = '' OR m.status = @status::text)
+WHERE m.company_id || '' = @company_id::text AND (@direction::text = '' OR m.direction = @direction::text) AND (@status::text = '' OR m.status = @status::text)
 ORDER BY looked.id DESC LIMIT @page_size::integer;
 
 -- name: EndOfChat :one
 SELECT s.id FROM unnest(@chats::text[]) AS c (chat)
 CROSS JOIN LATERAL (
     SELECT n.id FROM messages n
-    WHERE n.company_id || '/' || n.chat = @company_id::text || '/' || c.chat AND n.id < @below::bigint
+    WHERE n.company_id || '/' || n.chat = @company_id::text || '/' || c.chat AND n.company_id || '' = @company_id::text AND n.id < @below::bigint
     ORDER BY n.id DESC LIMIT @most::integer
 ) s
 ORDER BY s.id DESC LIMIT 1 OFFSET @skip::integer;
