@@ -49,7 +49,7 @@ type Deps struct {
 	Media    media.Store // nil: messages with files cannot be sent
 	Vault    *vault.Vault
 	Registry prometheus.Registerer
-	Logger   *slog.Logger
+	Logger   *slog.Logger // with the host_id in every line
 	// Boards also get the host's health reports, beside Redis; by the name that they have in the log.
 	Boards map[string]health.Board
 }
@@ -101,7 +101,6 @@ type stop struct {
 
 // New wires a host. Nothing runs and nothing is dialled before Start.
 func New(ctx context.Context, deps Deps, cfg Config) (*App, error) {
-	deps.Logger = deps.Logger.With("host_id", cfg.HostID)
 	a := &App{deps: deps, cfg: cfg}
 	cfg.WhatsApp.HealthInterval = cfg.Sessions.HealthInterval.Duration()
 	cfg.WhatsApp.Gates = func(fence store.Fence) wa.Gate { return a.keeper.Gate(fence) }

@@ -39,7 +39,7 @@ func (s *System) startHost(ctx context.Context) error {
 	}
 	app, err := hosts.New(ctx, hosts.Deps{
 		Pool: s.pool, Redis: s.redis, Queue: s.queue, Media: s.media, Vault: s.vault,
-		Registry: s.metrics, Logger: s.log.With("part", "host"), Boards: boards,
+		Registry: s.metrics, Logger: s.log.With("part", "host", "host_id", host.HostID), Boards: boards,
 	}, host)
 	if err != nil {
 		return fmt.Errorf("start host: %w", err)

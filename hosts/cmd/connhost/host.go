@@ -64,7 +64,7 @@ func open(ctx context.Context, environ []string, stderr io.Writer) (*host, error
 	if cfg.HostID == "" {
 		cfg.HostID = "host-" + strings.ToLower(rand.Text()[:10])
 	}
-	logger := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	logger := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: cfg.LogLevel})).With("host_id", cfg.HostID)
 	h := &host{cfg: cfg, logger: logger, failed: make(chan error, 1)}
 	if err := h.connect(ctx); err != nil {
 		return nil, errors.Join(err, h.close())

@@ -2,12 +2,22 @@ package actor_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"wafleet/shared/rpc"
 	"wafleet/shared/session"
 )
+
+// awaitAnswers waits until the company can be asked, which is a moment after its state says that it is connected.
+func (b *bundle) awaitAnswers(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		_, err := b.fleet.CheckContacts(t.Context(), company, nil)
+		return err == nil
+	}, await, time.Millisecond)
+}
 
 func TestWhatAChatIsShown(t *testing.T) {
 	t.Parallel()
@@ -17,6 +27,7 @@ func TestWhatAChatIsShown(t *testing.T) {
 	require.ErrorIs(t, b.fleet.ShowTyping(t.Context(), company, typing), rpc.ErrOffline)
 
 	c := b.online(t)
+	b.awaitAnswers(t)
 	require.NoError(t, b.fleet.MarkRead(t.Context(), company, read))
 	require.NoError(t, b.fleet.ShowTyping(t.Context(), company, typing))
 	b.set(func(s *script) { require.Equal(t, []any{read, typing}, s.shown) })
@@ -40,6 +51,7 @@ func TestCheckContactsNeedsAConnection(t *testing.T) {
 	require.ErrorIs(t, err, rpc.ErrOffline, "not here")
 
 	c := b.online(t)
+	b.awaitAnswers(t)
 	found, err := ask()
 	require.NoError(t, err)
 	require.Equal(t, []rpc.ContactFound{{Phone: "79001111111", Exists: true, JID: "79001111111@s.whatsapp.net"}}, found)
