@@ -61,7 +61,7 @@ func TestWrongUsage(t *testing.T) {
 	}
 	code, _, stderr := run(t, []string{"PORT=http", "DATA=" + t.TempDir()}, "serve")
 	require.Equal(t, 2, code)
-	require.Contains(t, stderr, "Port")
+	require.Contains(t, stderr, "PORT must be a whole number")
 }
 
 func TestServeThatCannotStart(t *testing.T) {

@@ -1,7 +1,6 @@
 package local
 
 import (
-	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -61,7 +60,12 @@ func (s *System) openMedia(ctx context.Context) (err error) {
 	return err
 }
 
-func (s *System) mediaFolder() string { return cmp.Or(s.settings.Folder, s.dir.Path("media")) }
+func (s *System) mediaFolder() string {
+	if s.settings.Folder != "" {
+		return s.settings.Folder
+	}
+	return s.dir.Path("media")
+}
 
 // listen takes the API's port before anything is started; requests wait in it until the API serves.
 func (s *System) listen(ctx context.Context) error {

@@ -25,7 +25,7 @@ func (s *System) startRedis(ctx context.Context) error {
 	}
 	s.stack.push("redis client", func(context.Context) error { return client.Close() })
 	if err := client.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("connect to Redis: %w", err)
+		return fmt.Errorf("connect to redis: %w", err)
 	}
 	s.redis = client
 	return nil

@@ -211,7 +211,7 @@ func TestOwnRedisNeedsItsPassword(t *testing.T) {
 
 func TestHostsOfTheirOwnAreToldEverything(t *testing.T) {
 	t.Parallel()
-	system, _ := newSystem(t, settings(t))
+	system, _ := newSystem(t, settings(t, "MEDIA_FOLDER=/media/files"))
 	system.masterKey, system.databaseURL, system.redisURL = make([]byte, vault.KeySize), "postgres://db", "redis://r"
 	root := strings.Repeat("0a", 32)
 	system.peer = peer{WhatsApp: config.WhatsApp{Endpoint: "127.0.0.1:1", RootCA: "root.pem", NoiseRoot: root}}
@@ -221,6 +221,7 @@ func TestHostsOfTheirOwnAreToldEverything(t *testing.T) {
 	require.Equal(t, "postgres", host.Queue)
 	require.Equal(t, "postgres://db", host.DatabaseURL)
 	require.Equal(t, "redis://r", host.RedisURL)
+	require.Equal(t, "/media/files", host.Folder)
 	require.Equal(t, system.peer.WhatsApp, host.WhatsApp)
 	require.True(t, host.Mode.Dev())
 	_, port, err := net.SplitHostPort(host.Listen)

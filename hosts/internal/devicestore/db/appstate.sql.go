@@ -233,7 +233,6 @@ WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $1 AND l
     INSERT INTO device_app_state_macs (company_id, jid, name, index_mac, version, value_mac)
     SELECT $3, $4, $5, n.index_mac, $6, n.value_mac
     FROM (SELECT unnest($7::bytea[]) AS index_mac, unnest($8::bytea[]) AS value_mac) n, fence
-    ON CONFLICT DO NOTHING -- a repetition whose answer was lost
 )
 SELECT EXISTS (SELECT 1 FROM fence) AS held
 `

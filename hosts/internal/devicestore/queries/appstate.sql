@@ -37,7 +37,6 @@ WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = @shard A
     INSERT INTO device_app_state_macs (company_id, jid, name, index_mac, version, value_mac)
     SELECT @company_id, @jid, @name, n.index_mac, @version, n.value_mac
     FROM (SELECT unnest(@index_macs::bytea[]) AS index_mac, unnest(@value_macs::bytea[]) AS value_mac) n, fence
-    ON CONFLICT DO NOTHING -- a repetition whose answer was lost
 )
 SELECT EXISTS (SELECT 1 FROM fence) AS held;
 
