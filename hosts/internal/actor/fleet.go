@@ -129,8 +129,8 @@ func NewFleet(d Deps, cfg Config) *Fleet {
 // Start begins to poll for desired states and due messages: nudges may be lost, and time passes.
 func (f *Fleet) Start(ctx context.Context) error {
 	ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	f.poller.Go(func() { f.repeat(ctx, "poll sessions", f.deps.cfg.PollInterval, f.poll) })
-	f.poller.Go(func() { f.repeat(ctx, "poll outbox", f.deps.cfg.DueInterval, f.kickDue) })
+	f.poller.Go(func() { f.repeat(ctx, "sessions", f.deps.cfg.PollInterval, f.poll) })
+	f.poller.Go(func() { f.repeat(ctx, "outboxes", f.deps.cfg.DueInterval, f.kickDue) })
 	return nil
 }
 
@@ -138,7 +138,7 @@ func (f *Fleet) Start(ctx context.Context) error {
 func (f *Fleet) repeat(ctx context.Context, what string, interval time.Duration, poll func(ctx context.Context) error) {
 	for sleep(ctx, interval/2+backoff(interval, 1)) {
 		if err := poll(ctx); err != nil && ctx.Err() == nil {
-			f.deps.logger.WarnContext(ctx, what, "error", err)
+			f.deps.logger.WarnContext(ctx, "poll", "what", what, "error", err)
 		}
 	}
 }
