@@ -22,7 +22,7 @@ func Open(url string, dev bool) (redis.UniversalClient, error) {
 	if !dev && (options.Password == "" || options.TLSConfig == nil && !loopback(options.Addr)) {
 		return nil, errInsecure
 	}
-	options.ContextTimeoutEnabled, options.MaxRetries, options.DialTimeout = true, -1, time.Second
+	options.ContextTimeoutEnabled, options.MaxRetries, options.DialerRetries, options.DialTimeout = true, -1, 1, time.Second
 	return redis.NewClient(options), nil
 }
 

@@ -188,6 +188,7 @@ func newFencedFixture(t *testing.T) *fixture {
 		VALUES ('med_1', $1, 'in_1', 'sealed', 0, 'asked')`, company)
 	_, err := f.Queries().SetDesired(t.Context(), f.pool, db.SetDesiredParams{CompanyID: company, DesiredState: "running"})
 	require.NoError(t, err)
+	f.exec(t, `UPDATE whatsapp_sessions SET state = 'connected', connected_at = now()`)
 	return f
 }
 

@@ -59,23 +59,23 @@ func TestDeleteSession(t *testing.T) {
 	doomed := func() bool { return scan[bool](t, b, `SELECT delete_after_logout FROM whatsapp_sessions`) }
 
 	remove().golden("session-deleted")
-	require.Equal(t, "logged_out/1/pairing_code/", declared(t, b, "962302"), "the number is forgotten")
+	require.Equal(t, "logged_out/1/qr/", declared(t, b, "962302"), "the number is forgotten")
 	require.True(t, doomed())
 	require.Equal(t, "962302", <-woken)
 	remove()
-	require.Equal(t, "logged_out/1/pairing_code/", declared(t, b, "962302"), "once asked for is enough")
+	require.Equal(t, "logged_out/1/qr/", declared(t, b, "962302"), "once asked for is enough")
 
 	b.do(t, http.MethodPost, "/sessions/962302/initialize", b.admin, "").status(200)
 	require.True(t, doomed(), "what is asked for later comes after it")
 	remove()
-	require.Equal(t, "logged_out/3/pairing_code/", declared(t, b, "962302"), "and is taken back")
+	require.Equal(t, "logged_out/3/qr/", declared(t, b, "962302"), "and is taken back")
 
 	// What the owner makes of it.
 	b.exec(t, `UPDATE whatsapp_sessions SET state = 'created', delete_after_logout = false, observed_generation = desired_generation`)
 	remove()
-	require.Equal(t, "logged_out/3/pairing_code/", declared(t, b, "962302"), "there is nothing left to delete")
+	require.Equal(t, "logged_out/3/qr/", declared(t, b, "962302"), "there is nothing left to delete")
 	b.do(t, http.MethodPost, "/sessions/962302/initialize", b.admin, "").status(200)
-	require.Equal(t, "running/4/pairing_code/", declared(t, b, "962302"))
+	require.Equal(t, "running/4/qr/", declared(t, b, "962302"))
 	b.do(t, http.MethodDelete, "/sessions/nobody", b.admin, "").status(404).code("COMPANY_NOT_FOUND")
 }
 
