@@ -100,7 +100,7 @@ func (q *Queries) FindLastMessagesTo(ctx context.Context, db DBTX, arg FindLastM
 const measureWaiting = `-- name: MeasureWaiting :one
 WITH first AS MATERIALIZED (
     (SELECT m.created_at FROM messages m
-    WHERE m.company_id = $1 AND m.direction = 'outgoing' AND m.status = 'queued' AND m.batch IS NULL
+    WHERE m.company_id || '' = $1 AND m.direction = 'outgoing' AND m.status = 'queued' AND m.batch IS NULL
     ORDER BY m.lane, m.id LIMIT 1000)
     UNION ALL
     SELECT r.created_at FROM (

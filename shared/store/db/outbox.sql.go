@@ -260,7 +260,7 @@ const delayBatchRows = `-- name: DelayBatchRows :one
 WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = $1 AND l.term = $2::uuid FOR KEY SHARE),
 waiting AS MATERIALIZED (
     (SELECT w.id FROM messages w
-    WHERE w.company_id = $4 AND w.direction = 'outgoing' AND w.status = 'queued' AND w.batch IS NULL AND w.lane > 0 AND w.due_at <= now()
+    WHERE w.company_id || '' = $4 AND w.direction = 'outgoing' AND w.status = 'queued' AND w.batch IS NULL AND w.lane > 0 AND w.due_at <= now()
     ORDER BY w.lane, w.id LIMIT $3::integer)
     UNION ALL
     SELECT r.id FROM (
@@ -769,7 +769,7 @@ SELECT p.id, p.message_id, p.phone, p.chat, p.kind, p.lane, p.body, p.wire, p.at
     coalesce((SELECT true FROM suppressions x WHERE x.company_id = $1 AND x.address = p.phone), false)::boolean AS suppressed
 FROM (
     (SELECT m.id, m.company_id, m.phone, m.message, m.message_id, m.direction, m.status, m.created_at, m.shard, m.kind, m.chat, m.lane, m.client_ref, m.body, m.body_hash, m.wire, m.reason, m.trace, m.enqueued_at, m.due_at, m.expires_at, m.attempt, m.resends, m.term, m.incarnation, m.sent_at, m.delivered_at, m.read_at, m.played_at, m.wa_message_id, m.sender, m.sender_name, m.batch, m.batch_row FROM messages m
-    WHERE m.company_id = $1 AND m.direction = 'outgoing' AND m.status = 'queued' AND m.batch IS NULL AND m.due_at <= now()
+    WHERE m.company_id || '' = $1 AND m.direction = 'outgoing' AND m.status = 'queued' AND m.batch IS NULL AND m.due_at <= now()
       AND (m.expires_at IS NULL OR m.expires_at > now())
       AND NOT EXISTS (SELECT 1 FROM messages held WHERE held.company_id || '' = m.company_id || '' AND held.direction = 'outgoing'
                       AND held.chat = m.chat AND held.status IN ('sending', 'unconfirmed'))

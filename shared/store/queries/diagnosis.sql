@@ -12,7 +12,7 @@ ORDER BY m.id DESC LIMIT 10;
 -- How many messages wait for their turn, counted up to a thousand, and how long one of them has been waiting at most.
 WITH first AS MATERIALIZED (
     (SELECT m.created_at FROM messages m
-    WHERE m.company_id = @company_id AND m.direction = 'outgoing' AND m.status = 'queued' AND m.batch IS NULL
+    WHERE m.company_id || '' = @company_id AND m.direction = 'outgoing' AND m.status = 'queued' AND m.batch IS NULL
     ORDER BY m.lane, m.id LIMIT 1000)
     UNION ALL
     SELECT r.created_at FROM (

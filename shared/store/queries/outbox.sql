@@ -50,7 +50,7 @@ SELECT p.id, p.message_id, p.phone, p.chat, p.kind, p.lane, p.body, p.wire, p.at
     coalesce((SELECT true FROM suppressions x WHERE x.company_id = @company_id AND x.address = p.phone), false)::boolean AS suppressed
 FROM (
     (SELECT m.* FROM messages m
-    WHERE m.company_id = @company_id AND m.direction = 'outgoing' AND m.status = 'queued' AND m.batch IS NULL AND m.due_at <= now()
+    WHERE m.company_id || '' = @company_id AND m.direction = 'outgoing' AND m.status = 'queued' AND m.batch IS NULL AND m.due_at <= now()
       AND (m.expires_at IS NULL OR m.expires_at > now())
       AND NOT EXISTS (SELECT 1 FROM messages held WHERE held.company_id || '' = m.company_id || '' AND held.direction = 'outgoing'
                       AND held.chat = m.chat AND held.status IN ('sending', 'unconfirmed'))
@@ -213,7 +213,7 @@ SELECT company_id FROM waiting WHERE due_at <= now();
 WITH fence AS MATERIALIZED (SELECT 1 FROM shard_lease l WHERE l.shard = @shard AND l.term = @term::uuid FOR KEY SHARE),
 waiting AS MATERIALIZED (
     (SELECT w.id FROM messages w
-    WHERE w.company_id = @company_id AND w.direction = 'outgoing' AND w.status = 'queued' AND w.batch IS NULL AND w.lane > 0 AND w.due_at <= now()
+    WHERE w.company_id || '' = @company_id AND w.direction = 'outgoing' AND w.status = 'queued' AND w.batch IS NULL AND w.lane > 0 AND w.due_at <= now()
     ORDER BY w.lane, w.id LIMIT @most::integer)
     UNION ALL
     SELECT r.id FROM (
