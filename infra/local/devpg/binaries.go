@@ -3,6 +3,7 @@ package devpg
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // minMajor is the oldest Postgres that the migrations are tested with.
@@ -102,11 +105,12 @@ func probe(ctx context.Context, dir string, env []string, acct account) (binarie
 	if _, err := os.Stat(found.program("initdb")); err != nil {
 		return found, fmt.Errorf("%s has no initdb", dir)
 	}
-	cmd := exec.CommandContext(ctx, found.program("postgres"), "--version")
-	cmd.SysProcAttr = acct.attributes()
-	cmd.Dir = "/"
-	cmd.Env = found.environment()
-	out, err := cmd.Output()
+	out, err := found.version(ctx, acct)
+	// A process that was forked while the program was written holds it open until it becomes another one, in no time.
+	for try := 0; errors.Is(err, syscall.ETXTBSY) && try < busyTries; try++ {
+		time.Sleep(busyPause)
+		out, err = found.version(ctx, acct)
+	}
 	if err != nil {
 		return found, fmt.Errorf("%s does not run as %s: %w", found.program("postgres"), acct.name, err)
 	}
@@ -114,6 +118,21 @@ func probe(ctx context.Context, dir string, env []string, acct account) (binarie
 		return found, fmt.Errorf("%s: %w", found.program("postgres"), err)
 	}
 	return found, nil
+}
+
+// busyTries and busyPause are the patience with a program that somebody seems to be writing.
+const (
+	busyTries = 20
+	busyPause = 10 * time.Millisecond
+)
+
+// version asks the program for its version.
+func (b binaries) version(ctx context.Context, acct account) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, b.program("postgres"), "--version")
+	cmd.SysProcAttr = acct.attributes()
+	cmd.Dir = "/"
+	cmd.Env = b.environment()
+	return cmd.Output() //nolint:wrapcheck // the caller says what for
 }
 
 var versionLine = regexp.MustCompile(`^postgres \(PostgreSQL\) ([0-9]+)`)
