@@ -120,7 +120,7 @@ func TestAFailedStartLeavesNothing(t *testing.T) {
 		"port " + port + " is taken by another program: end that, or choose another port with PORT=":       {"PORT=" + port},
 		"port " + port + " is taken by another program: end that, or choose another port with WASIM_PORT=": {"WASIM_PORT=" + port},
 		"SHARDS=8: this installation has 4 shards":                                                         {"SHARDS=8", "DATABASE_URL=" + withShards(t, 4)},
-		"parse database url":              {"DATABASE_URL=nonsense"},
+		"parse database url":                     {"DATABASE_URL=nonsense"},
 		"connect to redis: dial tcp 127.0.0.1:1": {"REDIS_URL=redis://127.0.0.1:1", "DATABASE_URL=" + pgtest.URL(t)},
 		"read WHATSAPP_ROOT_CA": {
 			"WHATSAPP_ENDPOINT=127.0.0.1:1", "WHATSAPP_ROOT_CA=/nowhere.pem", "WHATSAPP_NOISE_ROOT=" + strings.Repeat("0", 64),

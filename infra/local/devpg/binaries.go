@@ -108,7 +108,10 @@ func probe(ctx context.Context, dir string, env []string, acct account) (binarie
 	out, err := found.version(ctx, acct)
 	// A process that was forked while the program was written holds it open until it becomes another one, in no time.
 	for try := 0; errors.Is(err, syscall.ETXTBSY) && try < busyTries; try++ {
-		time.Sleep(busyPause)
+		select {
+		case <-ctx.Done():
+		case <-time.After(busyPause):
+		}
 		out, err = found.version(ctx, acct)
 	}
 	if err != nil {
