@@ -67,9 +67,11 @@ func (r *Rig) Received(ctx context.Context, ids []string) (map[string]int, error
 	return received, nil
 }
 
-// Untold is by how many there are more received messages than events that tell of one; below 0, more events.
+// Untold is by how many there are more received messages than events that tell of one; below 0, more events. A message that
+// could not be decrypted at first was received twice, as its placeholder and as itself.
 func (r *Rig) Untold(ctx context.Context) (count int, err error) {
-	err = r.pool.QueryRow(ctx, `SELECT (SELECT count(*) FROM messages WHERE direction = 'incoming')
+	err = r.pool.QueryRow(ctx, `SELECT (SELECT count(*) FROM messages m CROSS JOIN jsonb_array_elements(m.trace) AS step
+			WHERE m.direction = 'incoming' AND step->>'status' = 'received')
 		- (SELECT count(*) FROM events WHERE type = 'message.received')`).Scan(&count)
 	if err != nil {
 		return 0, fmt.Errorf("count events: %w", err)
