@@ -13,8 +13,12 @@ import (
 // ErrNotPublished says that nothing (more) is on show for a company.
 var ErrNotPublished = errors.New("nothing published")
 
-// timeout bounds every command: Redis is a convenience and must not hold anybody up.
-const timeout = 50 * time.Millisecond
+const (
+	// timeout bounds what nobody waits for: Redis is a convenience and must not hold anybody up.
+	timeout = 50 * time.Millisecond
+	// readTimeout bounds what somebody asked for, and what nothing can stand in for.
+	readTimeout = time.Second
+)
 
 // QR is the code a phone has to scan next.
 type QR struct {
@@ -85,7 +89,7 @@ func (b *Board) publish(ctx context.Context, key string, value any, ttl time.Dur
 }
 
 func (b *Board) read(ctx context.Context, key string, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	body, err := b.redis.Get(ctx, key).Bytes()
 	if errors.Is(err, redis.Nil) {
