@@ -33,16 +33,6 @@ const (
 	firstQRLife = time.Minute
 )
 
-// Reasons of a pairing that came to nothing, for the company's user.
-const (
-	reasonTimeout     = "pairing_timeout"
-	reasonCodeRefused = "pairing_code_refused"
-	reasonRateLimited = "pairing_rate_limited"
-	reasonNumberTaken = "number_taken"
-	reasonWrongNumber = "wrong_number"
-	reasonPairing     = "pairing_failed"
-)
-
 // beginPairing starts to show QR codes, or asks for a pairing code.
 func (a *Actor) beginPairing(ctx context.Context, codes []string) {
 	a.pairing.codes, a.pairing.restart = codes, false
@@ -64,12 +54,12 @@ func (a *Actor) showNext(ctx context.Context) {
 	p := &a.pairing
 	switch {
 	case p.method == session.PairingCode:
-		a.failPairing(ctx, reasonTimeout)
+		a.failPairing(ctx, session.ReasonPairingTimeout)
 	case p.shown >= a.cfg.MaxQRAttempts && p.phone != "":
 		p.method = session.PairingCode
 		a.requestCode(ctx)
 	case p.shown >= a.cfg.MaxQRAttempts || len(p.codes) == 0:
-		a.failPairing(ctx, reasonTimeout)
+		a.failPairing(ctx, session.ReasonPairingTimeout)
 	default:
 		ttl := a.cfg.QRNextTTL
 		if len(p.codes) == p.given {
@@ -92,7 +82,7 @@ func (a *Actor) requestCode(ctx context.Context) {
 	if a.budget != nil {
 		if ok, wait := a.budget.Take(ctx, a.pairing.phone); !ok {
 			a.logger.WarnContext(ctx, "no pairing code: too many were asked for the number", "retry_after", wait)
-			a.failPairing(ctx, reasonRateLimited)
+			a.failPairing(ctx, session.ReasonPairingRateLimited)
 			return
 		}
 	}
@@ -115,7 +105,7 @@ func (a *Actor) codeReady(ctx context.Context, code string, err error) {
 	}
 	if err != nil {
 		a.logger.WarnContext(ctx, "request pairing code", "error", err)
-		a.failPairing(ctx, reasonCodeRefused)
+		a.failPairing(ctx, session.ReasonPairingRefused)
 		return
 	}
 	ttl := min(a.cfg.PairingCodeTTL, time.Until(a.pairing.until))
@@ -129,7 +119,7 @@ func (a *Actor) failPairing(ctx context.Context, reason string) {
 	a.endPairing(ctx)
 	a.forget()
 	action := session.ActionRelink
-	if reason == reasonRateLimited {
+	if reason == session.ReasonPairingRateLimited {
 		action = session.ActionWait
 	}
 	a.record(ctx, Signal{State: session.Failed, Reason: reason, Action: action, Event: webhook.SessionDisconnected})
@@ -142,15 +132,15 @@ func (a *Actor) admit(ctx context.Context, phone string) (reason string) {
 	switch {
 	case errors.Is(err, pgx.ErrNoRows), err == nil && owner == a.companyID:
 		if asked := a.asked.Load(); asked != nil && !sameLine(*asked, phone) {
-			return reasonWrongNumber
+			return session.ReasonWrongNumber
 		}
 		return ""
 	case err != nil:
 		a.logger.WarnContext(ctx, "find owner of the number", "error", err)
-		return reasonPairing
+		return session.ReasonPairingFailed
 	}
 	a.logger.WarnContext(ctx, "the number belongs to another company")
-	return reasonNumberTaken
+	return session.ReasonNumberTaken
 }
 
 // subscriberDigits is how many digits at the end of a number tell subscribers apart. WhatsApp knows some numbers by
