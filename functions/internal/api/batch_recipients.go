@@ -45,7 +45,7 @@ type rowsPage struct {
 }
 
 func recipientsPage(p contract.ListBatchRecipientsParams) (rowsPage, error) {
-	wanted := rowsPage{statuses: words(message.Statuses()), invalid: true, limit: defaultRecipientsPage}
+	wanted := rowsPage{statuses: words(message.Statuses()), invalid: true}
 	if p.Status != nil {
 		if !p.Status.Valid() {
 			return rowsPage{}, invalid("status", "status is not one that a recipient can have")
@@ -60,13 +60,9 @@ func recipientsPage(p contract.ListBatchRecipientsParams) (rowsPage, error) {
 		}
 		wanted.after = int(after)
 	}
-	if p.Limit != nil {
-		if *p.Limit < 1 || *p.Limit > maxRecipientsPage {
-			return rowsPage{}, invalid("limit", fmt.Sprintf("limit must be between 1 and %d", maxRecipientsPage))
-		}
-		wanted.limit = *p.Limit
-	}
-	return wanted, nil
+	var err error
+	wanted.limit, err = limited(p.Limit, defaultRecipientsPage, maxRecipientsPage)
+	return wanted, err
 }
 
 // recipients merges the rows that became messages with those that were refused.

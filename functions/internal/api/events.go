@@ -102,7 +102,7 @@ func (a *API) readEvents(ctx context.Context, page db.ListEventsParams) ([]db.Ev
 }
 
 func eventsPage(companyID string, p contract.ListEventsParams) (db.ListEventsParams, time.Duration, error) {
-	page, wait := db.ListEventsParams{CompanyID: companyID, PageSize: defaultEventsPage}, 0
+	page, wait := db.ListEventsParams{CompanyID: companyID}, 0
 	if p.After != nil && *p.After != "" {
 		after, err := strconv.ParseInt(*p.After, 10, 64)
 		if err != nil || after < 0 {
@@ -110,11 +110,9 @@ func eventsPage(companyID string, p contract.ListEventsParams) (db.ListEventsPar
 		}
 		page.After = after
 	}
-	if p.Limit != nil {
-		if *p.Limit < 1 || *p.Limit > maxEventsPage {
-			return page, 0, invalid("limit", fmt.Sprintf("limit must be between 1 and %d", maxEventsPage))
-		}
-		page.PageSize = *p.Limit
+	var err error
+	if page.PageSize, err = limited(p.Limit, defaultEventsPage, maxEventsPage); err != nil {
+		return page, 0, err
 	}
 	if p.Wait != nil {
 		if wait = *p.Wait; wait < 0 || wait > maxEventsWait {

@@ -80,11 +80,9 @@ func historyOf(companyID string, p contract.ListMessagesParams) (history, error)
 		}
 		h.below = below
 	}
-	if p.Limit != nil {
-		if *p.Limit < 1 || *p.Limit > maxHistoryPage {
-			return h, invalid("limit", fmt.Sprintf("limit must be between 1 and %d", maxHistoryPage))
-		}
-		h.page = *p.Limit
+	var err error
+	if h.page, err = limited(p.Limit, h.page, maxHistoryPage); err != nil {
+		return h, err
 	}
 	if p.Direction != nil {
 		if !p.Direction.Valid() {

@@ -59,12 +59,12 @@ func (a *API) ListSessions(ctx context.Context, r contract.ListSessionsRequestOb
 	if r.Params.After != nil {
 		params.After = *r.Params.After
 	}
-	if limit := r.Params.Limit; limit != nil {
-		if *limit < 1 || *limit > maxSessionsPage {
-			return nil, invalid("limit", fmt.Sprintf("limit must be between 1 and %d", maxSessionsPage))
+	if r.Params.Limit != nil { // else there is no page
+		size, err := pageSize(r.Params.Limit, maxSessionsPage)
+		if err != nil {
+			return nil, err
 		}
-		oneMore := int64(*limit) + 1 // tells whether there is a next page
-		params.PageSize = &oneMore
+		params.PageSize = new(int64(size))
 	}
 	rows, err := a.queries.ListSessions(ctx, a.store.Pool(), params)
 	if err != nil {
